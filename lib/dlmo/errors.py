@@ -1,0 +1,24 @@
+"""Errors that a user can mend: one clear line, exit code 2, never a traceback."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class UserError(Exception):
+    """What a user gave cannot be used. The message is one line: what is wrong, where, what to do."""
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
+    """Return the error for a name that no registry holds, naming the nearest right one.
+
+    Args:
+        kind: what was asked for, in the vocabulary's word ("network").
+        name: what was given.
+        known: every name that would have been right.
+    """
+    names = sorted(known)
+    near = get_close_matches(name.lower(), names, n=1, cutoff=0.5) or get_close_matches(
+        name.upper(), names, n=1, cutoff=0.5
+    )
+    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names)}"
+    return UserError(f"unknown {kind} {name!r}; {hint}")

@@ -1,0 +1,41 @@
+"""Where things lie. Each folder can be moved by an environment variable, read at each call."""
+
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+"""The repository: `lib/` is installed in place."""
+
+
+def _folder(variable: str, default: str) -> Path:
+    return Path(os.environ[variable]).expanduser() if os.environ.get(variable) else ROOT / default
+
+
+def datasets() -> Path:
+    """Return the folder of the datasets' files (`DLMO_DATA`; default `data/datasets/`)."""
+    return _folder("DLMO_DATA", "data/datasets")
+
+
+def results() -> Path:
+    """Return the folder of the records (`DLMO_RESULTS`; default `data/results/`)."""
+    return _folder("DLMO_RESULTS", "data/results")
+
+
+def models() -> Path:
+    """Return the folder of the committed deployables (`DLMO_MODELS`; default `data/models/`)."""
+    return _folder("DLMO_MODELS", "data/models")
+
+
+def store() -> Path:
+    """Return the folder of weights and checkpoints (`DLMO_STORE`; default `data/store/`)."""
+    return _folder("DLMO_STORE", "data/store")
+
+
+def recipes() -> Path:
+    """Return the folder of the recipes (`DLMO_RECIPES`; default `data/recipes/`)."""
+    return _folder("DLMO_RECIPES", "data/recipes")
+
+
+def paper() -> Path:
+    """Return the folder of the paper's tables, claims and references."""
+    return ROOT / "data/paper"
