@@ -1,0 +1,236 @@
+"""The program that loads and runs a file: a script of its own, in a process of its own.
+
+It is started by path and needs only NumPy and a runtime (LiteRT, or the older tflite-runtime of
+another environment): nothing of `dlmo`, so that the process under measurement stays small.
+It reads `job.json` and the arrays in the folder that it is given, and leaves `answer.json` and
+`answer.npz` there; `stage.txt` says what it was doing should the runtime abort the process.
+"""
+
+import contextlib
+import gc
+import json
+import os
+import random
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+try:
+    from ai_edge_litert import interpreter as runtime
+except ImportError:
+    from tflite_runtime import interpreter as runtime
+
+RESOLVERS = {
+    "xnnpack": "BUILTIN",
+    "builtin": "BUILTIN_WITHOUT_DEFAULT_DELEGATES",
+    "reference": "BUILTIN_REF",
+}
+CHUNK = 500
+Answer = tuple[dict[str, Any], dict[str, np.ndarray]]
+
+
+def predict(folder: Path, job: dict[str, Any]) -> Answer:
+    """Run every image of `images.npy` and return the raw outputs, [n, classes]."""
+    interpreter = _load(folder, job, job["path"])
+    source, target = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    table = _quantized(np.load(folder / "table.npy"), source)
+    images = np.load(folder / "images.npy", mmap_mode="r")
+    batch = int(source["shape"][0])
+    outputs = np.zeros((len(images), int(np.prod(target["shape"])) // batch), target["dtype"])
+    _say(folder, f"running {job['path']}")
+    for start in range(0, len(images), batch * (CHUNK // batch or 1)):
+        stop = min(start + batch * (CHUNK // batch or 1), len(images))
+        _run_chunk(interpreter, table[images[start:stop]], outputs[start:stop], batch)
+    return {}, {"outputs": outputs}
+
+
+def _run_chunk(interpreter: Any, inputs: np.ndarray, outputs: np.ndarray, batch: int) -> None:
+    """Run inputs [n, ...] in groups of `batch`; a last, smaller group is filled up."""
+    enter = interpreter.tensor(interpreter.get_input_details()[0]["index"])
+    leave = interpreter.tensor(interpreter.get_output_details()[0]["index"])
+    for start in range(0, len(inputs), batch):
+        group = inputs[start : start + batch]
+        enter()[: len(group)] = group
+        interpreter.invoke()
+        outputs[start : start + len(group)] = leave().reshape(batch, -1)[: len(group)]
+
+
+def _quantized(table: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
+    """Return the 256 input values in the input's own type, rounded half away from zero."""
+    scale, zero_point = detail["quantization"]
+    if np.issubdtype(detail["dtype"], np.floating):
+        return table.astype(detail["dtype"])
+    steps = table.astype(np.float64) / (scale or 1)
+    rounded = np.trunc(steps + np.copysign(0.5, steps)) + zero_point
+    limits = np.iinfo(detail["dtype"])
+    return np.clip(rounded, limits.min, limits.max).astype(detail["dtype"])
+
+
+def clock(folder: Path, job: dict[str, Any]) -> Answer:
+    """Time the files of `job["paths"]` in turns: load, first and steady inference, in ns."""
+    began = time.monotonic()
+    chance = random.Random(job["seed"])
+    paths = job["paths"]
+    _start(folder, job, paths[0], chance)  # the first file loaded pays for the library, too
+    started = {path: _start(folder, job, path, chance) for path in _shuffled(paths, chance)}
+    gc.disable()
+    repeats = {path: _repeats(started[path][0], job["block_ns"]) for path in paths}
+    times: dict[str, list[list[int]]] = {path: [] for path in paths}
+    for done in range(job["rounds"]):
+        if done and time.monotonic() - began > job["seconds"]:
+            break
+        for path in _shuffled(paths, chance):
+            _say(folder, f"running {path}")
+            times[path].append(_block(started[path][0], repeats[path]))
+    medians = [[float(np.median(block)) for block in times[path]] for path in paths]
+    arrays = {f"times{at}": np.concatenate(times[path]) for at, path in enumerate(paths)}
+    arrays["medians"] = np.array(medians).T
+    arrays["load"] = np.array([started[path][1] for path in paths])
+    arrays["first"] = np.array([started[path][2] for path in paths])
+    return {}, arrays
+
+
+def _start(
+    folder: Path, job: dict[str, Any], path: str, chance: random.Random
+) -> tuple[Any, int, int]:
+    """Return a file's interpreter, and how long loading and the first inference took, in ns."""
+    began = time.perf_counter_ns()
+    interpreter = _load(folder, job, path)
+    loaded = time.perf_counter_ns()
+    _fill(interpreter, chance.randrange(2**32))
+    _say(folder, f"running {path} for the first time")
+    ready = time.perf_counter_ns()
+    interpreter.invoke()
+    return interpreter, loaded - began, time.perf_counter_ns() - ready
+
+
+def _repeats(interpreter: Any, block_ns: int) -> int:
+    """Return how many inferences last about `block_ns`, at least three."""
+    single = float(np.median(_block(interpreter, 5)))
+    return max(3, int(np.ceil(block_ns / max(single, 1.0))))
+
+
+def _block(interpreter: Any, repeats: int) -> list[int]:
+    """Return the durations of `repeats` inferences in ns."""
+    now, invoke = time.perf_counter_ns, interpreter.invoke
+    marks = [now()]
+    for _ in range(repeats):
+        invoke()
+        marks.append(now())
+    return np.diff(marks).tolist()
+
+
+def _shuffled(items: list[str], chance: random.Random) -> list[str]:
+    return chance.sample(items, len(items))
+
+
+def _fill(interpreter: Any, seed: int) -> None:
+    """Give every input noise over its whole range: -1 … 1 for floats."""
+    chance = np.random.default_rng(seed)
+    for detail in interpreter.get_input_details():
+        shape, dtype = tuple(detail["shape"]), detail["dtype"]
+        if np.issubdtype(dtype, np.integer):
+            limits = np.iinfo(dtype)
+            noise = chance.integers(limits.min, limits.max, shape, dtype, endpoint=True)
+        else:
+            noise = chance.uniform(-1, 1, shape).astype(dtype)
+        interpreter.set_tensor(detail["index"], noise)
+
+
+def weigh(folder: Path, job: dict[str, Any]) -> Answer:
+    """Return how far the peak of this process's memory grew, in bytes."""
+    np.random.default_rng(0)  # its first use imports megabytes
+    gc.collect()
+    _forget_peak()
+    before = _peak()
+    interpreter = _load(folder, job, job["path"])
+    loaded = _peak()
+    _fill(interpreter, 0)
+    _say(folder, f"running {job['path']}")
+    for _ in range(3):
+        interpreter.invoke()
+    return {"before": before, "loaded": loaded, "peak": _peak()}, {}
+
+
+def _forget_peak() -> None:
+    """Let the kernel count the peak from here on: imports have needed memory and returned it."""
+    with contextlib.suppress(OSError):  # not everywhere allowed, and then only less exact
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def _peak() -> int:
+    """Return VmHWM, the peak of the resident set, in bytes."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    raise OSError("/proc/self/status has no VmHWM")
+
+
+def _load(folder: Path, job: dict[str, Any], path: str) -> Any:
+    """Return an interpreter that is ready to run, from a mapped file as on a device."""
+    _say(folder, f"loading {path}")
+    interpreter = runtime.Interpreter(
+        model_path=path,
+        num_threads=job["threads"],
+        experimental_op_resolver_type=runtime.OpResolverType[RESOLVERS[job["kernels"]]],
+    )
+    interpreter.allocate_tensors()
+    return interpreter
+
+
+def _say(folder: Path, stage: str) -> None:
+    (folder / "stage.txt").write_text(stage)
+
+
+def _name() -> str:
+    """Return the runtime's package and version."""
+    from importlib import metadata
+
+    for package in ("ai-edge-litert", "tflite-runtime"):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            return f"{package} {metadata.version(package)}"
+    return "unknown"
+
+
+def _leave_with_parent() -> None:
+    """End this process when the parent's end of standard input is closed, by whatever death."""
+    sys.stdin.buffer.read()
+    os._exit(9)
+
+
+def _no_core_dumps() -> None:
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def main(folder: Path) -> int:
+    """Do the job in `folder`; return 3, with the reason in `error.txt`, when it can't be done."""
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    _no_core_dumps()
+    verbs: dict[str, Callable[[Path, dict[str, Any]], Answer]] = {
+        "predict": predict,
+        "clock": clock,
+        "weigh": weigh,
+    }
+    job = json.loads((folder / "job.json").read_text())
+    try:
+        numbers, arrays = verbs[job["verb"]](folder, job)
+    except Exception as error:  # whatever the runtime raises, the parent reports it
+        (folder / "error.txt").write_text(f"{error}" or type(error).__name__)
+        return 3
+    np.savez(folder / "answer.npz", allow_pickle=False, **arrays)
+    (folder / "answer.json").write_text(json.dumps({**numbers, "runtime": _name()}))
+    return 0
+
+
+if __name__ == "__main__":
+    code = main(Path(sys.argv[1]))
+    sys.stdout.flush()
+    os._exit(code)  # the watching thread still reads, and nothing is left to clean up

@@ -1,0 +1,136 @@
+"""Start the child that runs an interpreter, and turn whatever becomes of it into an answer."""
+
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from dlmo.errors import UserError, unknown
+
+Kernels = Literal["xnnpack", "builtin", "reference"]
+"""XNNPACK with LiteRT's own kernels for the rest, LiteRT's own alone, or its reference kernels."""
+
+_CHILD = Path(__file__).with_name("child.py")
+
+
+class Settings(BaseModel):
+    """What decides how a file is run."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kernels: Kernels = "xnnpack"
+    threads: int = Field(default=1, ge=1, le=256)
+    runtime: Path | None = Field(default=None, exclude=True)
+    """The Python of an environment with another runtime (tflite-runtime); default: this one.
+
+    Not written into records, where the runtime's own name and version stand instead.
+    """
+
+
+def settings(kernels: str, threads: int, runtime: Path | None = None) -> Settings:
+    """Check what a user chose.
+
+    Raises:
+        UserError: unknown kernels, or a number of threads that makes no sense.
+    """
+    if kernels not in get_args(Kernels):
+        raise unknown("kernels", kernels, get_args(Kernels))
+    try:
+        return Settings.model_validate(
+            {"kernels": kernels, "threads": threads, "runtime": runtime}, strict=False
+        )
+    except ValidationError as error:
+        raise UserError(f"threads must be a whole number from 1 to 256, not {threads}") from error
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What the child found: numbers by name, arrays by name, and the runtime that it used."""
+
+    numbers: dict[str, Any]
+    arrays: dict[str, NDArray[Any]]
+    runtime: str
+
+
+def run(
+    verb: str,
+    job: Mapping[str, Any],
+    arrays: Mapping[str, NDArray[Any]],
+    *,
+    how: Settings,
+    seconds: float,
+) -> Answer:
+    """Let a child do a job of `child.py` within `seconds`.
+
+    Raises:
+        UserError: the runtime refused the file, aborted, crashed, or took too long.
+    """
+    with tempfile.TemporaryDirectory(prefix="dlmo-") as name:
+        folder = Path(name)
+        for key, array in arrays.items():
+            np.save(folder / f"{key}.npy", array)
+        order = {**job, "verb": verb, "kernels": how.kernels, "threads": how.threads}
+        (folder / "job.json").write_text(json.dumps(order))
+        code = _wait(folder, how, seconds)
+        if code != 0:
+            raise UserError(_what_happened(folder, code, how, seconds))
+        return _answer(folder)
+
+
+def _wait(folder: Path, how: Settings, seconds: float) -> int | None:
+    """Return the child's exit status, None where it had to be killed after `seconds`."""
+    command = [str(how.runtime or sys.executable), "-P", str(_CHILD), str(folder)]
+    with (folder / "stderr.txt").open("wb") as stderr:
+        try:
+            process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=stderr
+            )
+        except OSError as error:
+            raise UserError(f"{command[0]} can't be started: {error.strerror}") from error
+    try:
+        return process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return None
+    finally:  # also when the user interrupts
+        process.kill()
+        process.wait()
+        if process.stdin:
+            process.stdin.close()
+
+
+def _answer(folder: Path) -> Answer:
+    numbers = json.loads((folder / "answer.json").read_text())
+    with np.load(folder / "answer.npz", allow_pickle=False) as found:
+        return Answer(numbers, dict(found), numbers.pop("runtime"))
+
+
+def _what_happened(folder: Path, code: int | None, how: Settings, seconds: float) -> str:
+    """Return one line: which file, what became of it, and what the runtime said."""
+    stage = _text(folder / "stage.txt") or "starting the runtime"
+    where = f"{stage} with the {how.kernels} kernels"
+    if code is None:
+        return f"{where}: not done after {seconds:.0f} s, and stopped"
+    said = _text(folder / "error.txt") or _last_line(folder / "stderr.txt")
+    tail = f": {said}" if said else ""
+    if code == 3:
+        return f"{where}: the runtime refuses it{tail}"
+    what = signal.Signals(-code).name if code < 0 else f"exit status {code}"
+    return f"{where}: the runtime ended its process ({what}){tail}; try other kernels"
+
+
+def _text(path: Path) -> str:
+    return " ".join(path.read_text(errors="replace").split())[:300] if path.exists() else ""
+
+
+def _last_line(path: Path) -> str:
+    lines = path.read_text(errors="replace").strip().splitlines() if path.exists() else []
+    return " ".join(lines[-1].split())[:300] if lines else ""
