@@ -212,6 +212,11 @@ def parse_overrides(given: Mapping[str, Any]) -> Overrides:
     return tuple(sorted(given.items()))
 
 
+def value(word: str) -> Any:
+    """Return what a word on the command line means as YAML: a number, true, or itself."""
+    return YAML(typ="safe").load(word)
+
+
 @lru_cache
 def _load(file: Path, _changed: int) -> Profile:
     try:
@@ -219,7 +224,9 @@ def _load(file: Path, _changed: int) -> Profile:
     except (YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
-        raise UserError(f"{file.name}{line}: not YAML ({getattr(error, 'problem', error)})") from None
+        raise UserError(
+            f"{file.name}{line}: not YAML ({getattr(error, 'problem', error)})"
+        ) from None
     if not isinstance(data, CommentedMap):
         raise UserError(f"{file.name}:1: a profile is a mapping with the key 'steps'")
     return Profile(file.stem, data, file)

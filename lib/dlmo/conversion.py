@@ -1,0 +1,83 @@
+"""Weights to deployable: the four conversions of the TFLite converter, with a fixed batch of 1."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from dlmo.keras_ import keras, tf
+from dlmo.techniques import ConversionName
+
+
+def convert(
+    model: keras.Model, conversion: ConversionName, calibration: np.ndarray | None = None
+) -> bytes:
+    """Return the bytes of the `.tflite` file.
+
+    Args:
+        model: plain, or fake-quantized by QAT; takes float32 [b, h, w, 3], returns logits.
+        conversion: float, dynamic (BLQ), int8 (FIQ, QAT) or f16 (paper, Section 3.1).
+        calibration: float32 [n, h, w, 3], preprocessed as the deployable's input will be and not
+            augmented; int8 needs it. QAT needs it, too: what no fake quantizer covers would
+            silently stay float.
+
+    Raises:
+        ValueError: int8 without calibration.
+    """
+    converter = _converter(model)
+    _OPTIONS[conversion](converter, calibration)
+    return bytes(converter.convert())
+
+
+def calibration_images(images: np.ndarray, samples: int, seed: int) -> np.ndarray:
+    """Return some of the images [n, h, w, 3], drawn without repetition; all, if they are few."""
+    drawn = np.random.default_rng(seed).permutation(len(images))[:samples]
+    return images[np.sort(drawn)]
+
+
+def _converter(model: keras.Model) -> Any:
+    shape = (1, *model.input_shape[1:])
+
+    class Served(tf.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, "image")])
+        def __call__(self, image: Any) -> dict[str, Any]:
+            return {"logits": self.model(image, training=False)}
+
+    served = Served()
+    return tf.lite.TFLiteConverter.from_concrete_functions(
+        [served.__call__.get_concrete_function()], served
+    )
+
+
+def _dynamic(converter: Any, _: np.ndarray | None) -> None:
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+
+
+def _f16(converter: Any, _: np.ndarray | None) -> None:
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.target_spec.supported_types = [tf.float16]
+
+
+def _int8(converter: Any, calibration: np.ndarray | None) -> None:
+    if calibration is None:
+        raise ValueError("int8 needs calibration images")
+
+    def representative() -> Iterator[list[np.ndarray]]:
+        for image in calibration:
+            yield [image[np.newaxis]]
+
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = representative
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+
+
+_OPTIONS: dict[ConversionName, Callable[[Any, np.ndarray | None], None]] = {
+    "float": lambda converter, _: None,
+    "dynamic": _dynamic,
+    "int8": _int8,
+    "f16": _f16,
+}

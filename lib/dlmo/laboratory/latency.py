@@ -1,0 +1,98 @@
+"""Latency: the deployables of one family timed against their NQ, alone on the machine."""
+
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Any
+
+from dlmo import instruments, machine, records
+from dlmo.laboratory import store
+from dlmo.laboratory.nodes import Stopwatch
+from dlmo.laboratory.plan import Plan
+from dlmo.trials import Trial
+
+KERNELS = ("xnnpack", "builtin")
+BASELINE = "NQ"
+"""The technique that the others are compared with."""
+
+Family = dict[Trial, str]
+"""Trials that differ in their technique alone (or in what the technique was overridden with), and
+the keys of their deployables."""
+
+
+def measure(made: Plan, *, threads: int = 1, seconds: float = 60.0) -> None:
+    """Measure what a plan's trials miss, a family at a time.
+
+    Args:
+        made: the plan, with everything else done.
+        threads: of the runtime.
+        seconds: the budget for one family with one set of kernels.
+    """
+    for family in _families(made):
+        for kernels in KERNELS:
+            settings = {"kernels": kernels, "threads": threads}
+            missing = _missing(family, settings)
+            if missing:
+                _time(family, missing, settings, seconds)
+
+
+def _families(made: Plan) -> Iterator[Family]:
+    def family(trial: Trial) -> tuple[str, ...]:
+        return trial.dataset, trial.network, trial.profile, f"{trial.seed:06d}"
+
+    found = [trial for trial in made.trials if trial not in made.unavailable]
+    for _, members in groupby(sorted(found, key=family), key=family):
+        yield {trial: made.deployables[trial] for trial in members}
+
+
+def _missing(family: Family, settings: dict[str, Any]) -> Family:
+    base = _baseline(family)
+    return {
+        trial: key
+        for trial, key in family.items()
+        if records.find(_identity(key, base, settings).key) is None
+    }
+
+
+def _baseline(family: Family) -> str:
+    return next(key for trial, key in family.items() if trial.technique == BASELINE)
+
+
+def _identity(key: str, base: str, settings: dict[str, Any]) -> records.MeasurementIdentity:
+    return records.MeasurementIdentity(
+        deployable=key,
+        instrument="latency",
+        revision=instruments.REVISIONS["latency"],
+        settings={**settings, "baseline": base},
+        machine=machine.tag(machine.this()),
+    )
+
+
+def _time(family: Family, missing: Family, settings: dict[str, Any], seconds: float) -> None:
+    base = _baseline(family)
+    files = {key: store.deployable_file(key) for key in {base, *missing.values()}}
+    here = {key: file for key, file in files.items() if file is not None}
+    watch = Stopwatch(settings["threads"])
+    found = instruments.latency(here, baseline=base, seconds=seconds, **settings)
+    rounds = found.rounds()
+    for trial, key in missing.items():
+        if key not in here:
+            continue
+        ratios = rounds[rounds["file"] == key].groupby("process")["ratio"]
+        identity = _identity(key, base, settings)
+        timing = found.timings[key].model_dump()
+        values = {
+            "ratio": timing.pop("ratio"),
+            "ratio_interval": [timing.pop("low"), timing.pop("high")],
+            **timing,
+            "ratios": [[round(ratio, 4) for ratio in one] for _, one in ratios],
+            "runtime": found.runtime,
+        }
+        records.write(
+            records.make(
+                records.Measurement,
+                identity,
+                trial=trial,
+                provenance=watch.provenance(),
+                values=values,
+            )
+        )

@@ -1,0 +1,331 @@
+"""The nodes of a plan: what each is made of, and how it is made. Runs in a worker's process."""
+
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from loky import ProcessPoolExecutor
+
+from dlmo import conversion, datasets, deployable, instruments, machine, networks, records
+from dlmo.errors import UserError
+from dlmo.files import sha256
+from dlmo.keras_ import keras
+from dlmo.laboratory import store
+from dlmo.recipes import STEP_MODELS
+from dlmo.training import steps
+from dlmo.training.batches import normalise
+from dlmo.trials import Trial
+
+Identity = records.WeightsIdentity | records.DeployableIdentity | records.MeasurementIdentity
+
+
+@dataclass(frozen=True)
+class Node:
+    """Something to be made: weights, a deployable or a measurement.
+
+    Attributes:
+        identity: what it is made of; gives its key.
+        trial: the trial for which it was first asked.
+        ancestors: the weights that it stands on, the first step first (itself left out).
+        parents: the keys of the nodes that must be done before.
+        threads: how many it keeps busy.
+    """
+
+    identity: Identity
+    trial: Trial
+    ancestors: tuple[records.WeightsIdentity, ...] = ()
+    parents: tuple[str, ...] = ()
+    threads: int = 1
+
+    @property
+    def key(self) -> str:
+        """The key of what it makes."""
+        return self.identity.key
+
+    @property
+    def label(self) -> str:
+        """What a person reads: the trial, and what of it is made."""
+        match self.identity:
+            case records.WeightsIdentity(step=step):
+                return f"{self.trial} · {step}"
+            case records.DeployableIdentity(conversion=name):
+                return f"{self.trial} · convert ({name})"
+            case _:
+                return f"{self.trial} · {self.identity.instrument}"
+
+
+def run(node: Node) -> str:
+    """Make a node, unless somebody else has; return its key."""
+    match node.identity:
+        case records.MeasurementIdentity():
+            return _once(node, _measure)
+        case _ if steps.configure(node.threads):
+            return _once(node, _MAKERS[type(node.identity)])
+    # TensorFlow's threads are set once in a process; another number needs another process.
+    with ProcessPoolExecutor(max_workers=1) as alone:
+        return alone.submit(run, node).result()
+
+
+def done(node: Node) -> bool:
+    """Say whether a node's record stands, and what it made still lies where children look."""
+    if records.find(node.key) is None:
+        return False
+    match node.identity:
+        case records.WeightsIdentity():
+            return store.weights_file(node.key) is not None
+        case records.DeployableIdentity():
+            return store.deployable_file(node.key) is not None
+    return True
+
+
+def _once(node: Node, make: Callable[[Node], None]) -> str:
+    with store.lock(node.key):
+        if not done(node):
+            make(node)
+    return node.key
+
+
+class Stopwatch:
+    """Notes when something began, and what it was made with."""
+
+    def __init__(self, threads: int) -> None:
+        self._threads = threads
+        self._started, self._clock = datetime.now(UTC), time.perf_counter()
+
+    def provenance(self) -> records.Provenance:
+        """Return what has happened up to now."""
+        commit, clean = machine.commit()
+        return records.Provenance(
+            machine=machine.this(),
+            versions=machine.versions(),
+            threads=self._threads,
+            commit=commit,
+            clean=clean,
+            started=self._started.isoformat(timespec="seconds"),
+            seconds=round(time.perf_counter() - self._clock, 2),
+        )
+
+
+def _train(node: Node) -> None:
+    identity = node.identity
+    assert isinstance(identity, records.WeightsIdentity)
+    watch = Stopwatch(node.threads)
+    data = datasets.load(identity.dataset)
+    network = _plain(identity, len(data.classes), node.ancestors)
+    teacher = _teacher(identity, len(data.classes))
+    folder = store.checkpoints(node.key)
+    try:
+        trained, history = steps.run(
+            identity.step,
+            network,
+            STEP_MODELS[identity.step].model_validate(identity.recipe),
+            data,
+            identity.seed,
+            folder,
+            _Progress(node.key),
+            earlier=[ancestor.step for ancestor in node.ancestors],
+            teacher=teacher,
+        )
+    except ValueError as error:
+        _give_up(node, watch, error)
+        return
+    weights = trained.get_weights()
+    _refuse_nan(node, weights)
+    record = records.make(
+        records.Weights,
+        identity,
+        trial=node.trial,
+        provenance=watch.provenance(),
+        parameters=networks.parameters(network),
+        macs=networks.macs(network),
+        sha256=store.put_weights(node.key, weights),
+        history=history,
+    )
+    if records.find(node.key) is None:
+        records.write(record)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _convert(node: Node) -> None:
+    identity = node.identity
+    assert isinstance(identity, records.DeployableIdentity)
+    watch = Stopwatch(node.threads)
+    last = node.ancestors[-1]
+    data = datasets.load(last.dataset)
+    model, weights_sha256 = _rebuilt(node.ancestors, data)
+    images = None
+    if identity.conversion == "int8":
+        wanted = identity.recipe
+        drawn = conversion.calibration_images(
+            data.train.images, wanted["calibration_samples"], wanted["calibration_seed"]
+        )
+        images = np.asarray(normalise(drawn))
+    content = conversion.convert(model, identity.conversion, images)
+    store.put_deployable(node.key, content)
+    record = _described(node, content, weights_sha256, watch)
+    if records.find(node.key) is None:
+        records.write(record)
+
+
+def _described(node: Node, content: bytes, weights_sha256: str, watch: Stopwatch) -> Any:
+    found = deployable.read(content)
+    pruned = [layer for layer in found.layers if layer.operator != "DEPTHWISE_CONV_2D"]
+    weights = sum(layer.weights for layer in pruned)
+    return records.make(
+        records.Deployable,
+        node.identity,
+        trial=node.trial,
+        provenance=watch.provenance(),
+        weights_sha256=weights_sha256,
+        bytes=found.bytes,
+        sha256=found.sha256,
+        zipped_bytes=found.zipped_bytes,
+        nonzero=found.nonzero,
+        pruned_nonzero=sum(layer.nonzero for layer in pruned) / max(1, weights),
+        operators=dict(found.operators),
+        float_operators=[operator.name for operator in deployable.float_operators(found)],
+        input_type=found.inputs[0].dtype,
+        output_type=found.outputs[0].dtype,
+        preprocessing=deployable.Preprocessing(),
+    )
+
+
+def _measure(node: Node) -> None:
+    identity = node.identity
+    assert isinstance(identity, records.MeasurementIdentity)
+    watch = Stopwatch(node.threads)
+    values, predictions = _INSTRUMENTS[identity.instrument](node, identity)
+    packed = records.pack(predictions) if predictions else None
+    record = records.make(
+        records.Measurement,
+        identity,
+        trial=node.trial,
+        provenance=watch.provenance(),
+        values=values,
+        predictions=sha256(packed) if packed else None,
+    )
+    records.write(record, predictions)
+
+
+def _accuracy(node: Node, identity: records.MeasurementIdentity) -> tuple[Any, Any]:
+    data = datasets.load(node.ancestors[-1].dataset)
+    source = _file(identity.deployable)
+    values: dict[str, Any] = {}
+    kept: dict[str, np.ndarray] = {}
+    for name, split in (("test", data.test), ("validation", data.validation)):
+        said = instruments.accuracy(source, split.images, **identity.settings)
+        correct = said.correct(split.labels)
+        values |= {f"{name}_accuracy": float(correct.mean()), f"{name}_images": len(correct)}
+        values["runtime"] = said.runtime
+        kept[f"{name}_classes"], kept[f"{name}_correct"] = said.classes, correct
+        kept[f"{name}_probabilities"] = said.probabilities
+        if name == "test":
+            values["confusion"] = _confusion(split.labels, said.classes, len(data.classes))
+    return values, kept
+
+
+def _memory(node: Node, identity: records.MeasurementIdentity) -> tuple[Any, Any]:
+    found = instruments.memory(_file(identity.deployable), **identity.settings)
+    return found.model_dump(include={"bytes", "loaded_bytes", "runtime"}), None
+
+
+def _confusion(labels: np.ndarray, said: np.ndarray, classes: int) -> list[list[int]]:
+    """Return counts [true class, predicted class]."""
+    counts = np.zeros((classes, classes), int)
+    np.add.at(counts, (labels, said), 1)
+    return counts.tolist()
+
+
+def _plain(
+    identity: records.WeightsIdentity,
+    classes: int,
+    ancestors: tuple[records.WeightsIdentity, ...],
+) -> keras.Model:
+    """Build the plain network, with the weights of its parent or the seed's random ones."""
+    size = identity.build
+    model = steps.build(identity.network, classes, size["width"], size["depth"], identity.seed)
+    if ancestors:
+        model.set_weights(_kept(ancestors[-1].key)[0])
+    return model
+
+
+def _rebuilt(chain: tuple[records.WeightsIdentity, ...], data: Any) -> tuple[keras.Model, str]:
+    """Return the network that a chain of steps left, and the SHA-256 of its weights."""
+    last = chain[-1]
+    model = _plain(last, len(data.classes), chain[:-1])
+    if last.step == "qat":
+        model = steps.fake_quantized(model, data, [step.step for step in chain[:-1]])
+    weights, found = _kept(last.key)
+    model.set_weights(weights)
+    return model, found
+
+
+def _teacher(identity: records.WeightsIdentity, classes: int) -> steps.Teacher | None:
+    if identity.teacher is None:
+        return None
+    record = records.find(identity.teacher)
+    assert isinstance(record, records.Weights)
+    made = record.identity
+    size = made.build
+    model = networks.build(made.network, classes, width=size["width"], depth=size["depth"])
+    model.set_weights(_kept(record.key)[0])
+    model.trainable = False
+    return steps.Teacher(model, record.key)
+
+
+def _kept(key: str) -> tuple[list[np.ndarray], str]:
+    weights = store.get_weights(key, None)
+    if weights is None:
+        raise UserError(f"the weights {key} are not in the store or are broken; run it again")
+    return weights, store.digest(weights)
+
+
+def _file(key: str) -> Any:
+    found = store.deployable_file(key)
+    if found is None:
+        raise UserError(f"the deployable {key} is not in the store; run it again")
+    return found
+
+
+class _Progress:
+    """Leaves word of a training's progress, at most once a second."""
+
+    def __init__(self, key: str) -> None:
+        self._key, self._said = key, 0.0
+
+    def __call__(self, epoch: int, epochs: int, share: float) -> None:
+        if time.monotonic() - self._said > 1 or share == 0:
+            self._said = time.monotonic()
+            store.note_progress(self._key, {"epoch": epoch, "epochs": epochs, "share": share})
+
+
+def _give_up(node: Node, watch: Stopwatch, error: ValueError) -> None:
+    """Record that a trial cannot be had, and the library's own reason."""
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    made = records.make(
+        records.Unavailable,
+        node.identity,
+        trial=node.trial,
+        provenance=watch.provenance(),
+        reason=reason,
+    )
+    records.write(made)
+
+
+def _refuse_nan(node: Node, weights: list[np.ndarray]) -> None:
+    if not all(np.isfinite(array).all() for array in weights):
+        raise UserError(f"{node.label} diverged: its weights are not finite; lower learning_rate")
+
+
+_MAKERS: dict[type, Callable[[Node], None]] = {
+    records.WeightsIdentity: _train,
+    records.DeployableIdentity: _convert,
+}
+_INSTRUMENTS: dict[str, Callable[[Node, records.MeasurementIdentity], tuple[Any, Any]]] = {
+    "accuracy": _accuracy,
+    "memory": _memory,
+}

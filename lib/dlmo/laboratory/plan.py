@@ -1,0 +1,156 @@
+"""Trials to nodes: what each trial stands on, and which of it is missing."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cache
+
+from dlmo import datasets, instruments, machine, networks, recipes, records
+from dlmo.laboratory.nodes import Identity, Node, done
+from dlmo.recipes import Distil
+from dlmo.techniques import CONVERSION_REVISIONS, STEP_REVISIONS, StepName
+from dlmo.training import steps
+from dlmo.trials import Trial
+
+PLAIN = {"kernels": "xnnpack", "threads": 1}
+"""How accuracy and memory are measured unless somebody asks for more."""
+
+
+@dataclass
+class Plan:
+    """What a set of trials needs: all nodes, parents first, and which of them are missing."""
+
+    trials: list[Trial]
+    nodes: dict[str, Node] = field(default_factory=dict)
+    needs: dict[Trial, list[str]] = field(default_factory=dict)
+    missing: list[Node] = field(default_factory=list)
+    deployables: dict[Trial, str] = field(default_factory=dict)
+    unavailable: dict[Trial, str] = field(default_factory=dict)
+
+    def missing_for(self, trial: Trial) -> list[Node]:
+        """Return the missing nodes of one trial, parents first."""
+        wanted = set(self.needs[trial])
+        return [node for node in self.missing if node.key in wanted]
+
+
+def plan(trials: Iterable[Trial]) -> Plan:
+    """Return the plan for some trials; nothing is made or trained yet.
+
+    Raises:
+        UserError: a name is unknown, a recipe makes no sense, a dataset can't be read.
+    """
+    made = Plan(list(dict.fromkeys(trials)))
+    for trial in made.trials:
+        nodes = _nodes(trial)
+        made.nodes |= {node.key: node for node in nodes if node.key not in made.nodes}
+        made.needs[trial] = [node.key for node in nodes]
+        made.deployables[trial] = _deployable(nodes).key
+    _find_missing(made)
+    return made
+
+
+def _find_missing(made: Plan) -> None:
+    """Go from the leaves to the roots: what lies lost in the store is missing only if needed."""
+    wanted: set[str] = set()
+    for node in reversed(made.nodes.values()):
+        record = records.find(node.key)
+        if isinstance(record, records.Unavailable):
+            _mark_unavailable(made, node.key, record.reason)
+        elif record is None or (node.key in wanted and not done(node)):
+            wanted.update((node.key, *node.parents))
+            made.missing.insert(0, node)
+    available = (trial for trial in made.trials if trial not in made.unavailable)
+    needed = {key for trial in available for key in made.needs[trial]}
+    made.missing = [node for node in made.missing if node.key in needed]
+
+
+def _mark_unavailable(made: Plan, key: str, reason: str) -> None:
+    for trial, needs in made.needs.items():
+        if key in needs:
+            made.unavailable[trial] = reason
+
+
+def _deployable(nodes: list[Node]) -> Node:
+    return next(node for node in nodes if isinstance(node.identity, records.DeployableIdentity))
+
+
+def _nodes(trial: Trial) -> list[Node]:
+    """Return the nodes of a trial, parents (and a teacher's nodes) first."""
+    profile = recipes.profile(trial.profile)
+    nodes, chain = _weights_nodes(trial)
+    plan = trial.plan
+    wanted = profile.conversion(trial.network, trial.overrides).model_dump(mode="json")
+    identity = records.DeployableIdentity(
+        weights=chain[-1].key,
+        conversion=plan.conversion,
+        revision=CONVERSION_REVISIONS[plan.conversion],
+        # Only int8 looks at images.
+        recipe=wanted if plan.conversion == "int8" else {},
+    )
+    threads = nodes[-1].threads
+    deployable = Node(identity, trial, chain, (chain[-1].key,), threads)
+    measured = [_measurement(deployable, name) for name in ("accuracy", "memory")]
+    return [*nodes, deployable, *measured]
+
+
+def _measurement(deployable: Node, instrument: str) -> Node:
+    identity = records.MeasurementIdentity(
+        deployable=deployable.key,
+        instrument=instrument,
+        revision=instruments.REVISIONS[instrument],
+        settings=PLAIN,
+        machine=machine.tag(machine.this()),
+    )
+    return Node(identity, deployable.trial, deployable.ancestors, (deployable.key,), 1)
+
+
+def _weights_nodes(trial: Trial) -> tuple[list[Node], tuple[records.WeightsIdentity, ...]]:
+    nodes: list[Node] = []
+    chain: tuple[records.WeightsIdentity, ...] = ()
+    profile = recipes.profile(trial.profile)
+    for step in trial.plan.steps:
+        recipe = profile.step(step, trial.network, trial.overrides)
+        teachers: list[Node] = []
+        if isinstance(recipe, Distil):
+            teachers, _ = _weights_nodes(_teacher(trial, recipe))
+        identity = _weights_identity(trial, step, recipe, chain, teachers)
+        parents = tuple(parent for parent in (identity.parent, identity.teacher) if parent)
+        nodes += [*teachers, Node(identity, trial, chain, parents, recipe.threads)]
+        chain = (*chain, identity)
+    return nodes, chain
+
+
+def _teacher(trial: Trial, recipe: Distil) -> Trial:
+    """Return the trial that makes a student's teacher; overrides are the student's alone."""
+    return trial.model_copy(update={"network": recipe.teacher, "technique": "NQ", "overrides": ()})
+
+
+def _weights_identity(
+    trial: Trial,
+    step: StepName,
+    recipe: recipes.Step,
+    chain: tuple[records.WeightsIdentity, ...],
+    teachers: list[Node],
+) -> records.WeightsIdentity:
+    build = recipes.profile(trial.profile).build(trial.network).model_dump()
+    classes = len(datasets.classes(trial.dataset))
+    return records.WeightsIdentity(
+        dataset=trial.dataset,
+        checksum=datasets.checksum(trial.dataset),
+        network=trial.network,
+        build=build,
+        architecture=_architecture(trial.network, classes, build["width"], build["depth"]),
+        step=step,
+        revision=STEP_REVISIONS[step],
+        recipe=recipe.model_dump(mode="json"),
+        seed=trial.seed,
+        parent=chain[-1].key if chain else None,
+        teacher=teachers[-1].key if teachers else None,
+    )
+
+
+@cache
+def _architecture(network: str, classes: int, width: float, depth: float) -> str:
+    return networks.architecture(steps.build(network, classes, width, depth, seed=0))
+
+
+__all__ = ["PLAIN", "Identity", "Plan", "plan"]

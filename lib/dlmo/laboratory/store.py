@@ -1,0 +1,106 @@
+"""The store: weights, deployables and checkpoints on this machine, addressed by key.
+
+Git ignores it. What others need besides the records is kept in `data/models/` as well.
+"""
+
+import io
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+
+from dlmo import paths
+from dlmo.files import sha256, write_bytes
+
+
+def weights_file(key: str) -> Path | None:
+    """Return where the weights of a key lie, if anywhere."""
+    return _first(paths.store() / "weights" / f"{key}.npz", f"*/*/*.{key}.npz")
+
+
+def deployable_file(key: str) -> Path | None:
+    """Return where the `.tflite` of a key lies, if anywhere."""
+    return _first(paths.store() / "deployables" / f"{key}.tflite", f"*/*/*.{key}.tflite")
+
+
+def put_weights(key: str, weights: list[np.ndarray]) -> str:
+    """Keep weights, and return the SHA-256 of their numbers."""
+    stream = io.BytesIO()
+    np.savez(stream, *weights)
+    write_bytes(paths.store() / "weights" / f"{key}.npz", stream.getvalue())
+    return digest(weights)
+
+
+def get_weights(key: str, expected: str | None) -> list[np.ndarray] | None:
+    """Return the weights of a key; nothing if they aren't here, or aren't what was kept.
+
+    Args:
+        key: of the weights.
+        expected: the SHA-256 that they must have.
+    """
+    source = weights_file(key)
+    if source is None:
+        return None
+    try:
+        with np.load(source, allow_pickle=False) as archive:
+            weights = [archive[f"arr_{place}"] for place in range(len(archive.files))]
+    except (OSError, ValueError, KeyError, EOFError):
+        weights = []
+    if weights and expected in (None, digest(weights)):
+        return weights
+    source.rename(source.with_suffix(".corrupt"))
+    return None
+
+
+def put_deployable(key: str, data: bytes) -> Path:
+    """Keep a deployable and return where."""
+    target = paths.store() / "deployables" / f"{key}.tflite"
+    write_bytes(target, data)
+    return target
+
+
+def digest(weights: list[np.ndarray]) -> str:
+    """Return the SHA-256 of weights: their types, shapes and numbers, not the file's bytes."""
+    parts = [f"{array.dtype}{array.shape}".encode() + array.tobytes() for array in weights]
+    return sha256(b"".join(parts))
+
+
+def checkpoints(key: str) -> Path:
+    """Return the folder of the checkpoints of a training."""
+    return paths.store() / "checkpoints" / key
+
+
+@contextmanager
+def lock(key: str) -> Iterator[None]:
+    """Hold a node: who waits for it finds it done. A killed process lets go of it."""
+    folder = paths.store() / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / f"{key}.lock", is_singleton=False):
+        yield
+
+
+def note_progress(key: str, state: dict[str, Any]) -> None:
+    """Leave word of how far a node is."""
+    target = paths.store() / "progress" / f"{key}.json"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.with_suffix(".new").write_text(json.dumps(state), "utf-8")
+    target.with_suffix(".new").replace(target)
+
+
+def progress(key: str) -> dict[str, Any]:
+    """Return how far a node is, if there is word."""
+    try:
+        found = json.loads((paths.store() / "progress" / f"{key}.json").read_text("utf-8"))
+        return dict(found)
+    except (OSError, ValueError):
+        return {}
+
+
+def _first(own: Path, pattern: str) -> Path | None:
+    if own.exists():
+        return own
+    return next(iter(sorted(paths.models().glob(pattern))), None)

@@ -1,0 +1,411 @@
+"""Records: the small JSON files that say how weights, deployables and measurements came about.
+
+Each is immutable. Its key follows from its identity: from what it was made of, never from the
+clock or the machine (but a measurement is one of a machine). Its digest covers everything else, so
+that a changed bit is found.
+"""
+
+import io
+import json
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from dlmo import paths, recipes, spec
+from dlmo.deployable import Preprocessing
+from dlmo.errors import UserError
+from dlmo.files import sha256, write_bytes
+from dlmo.machine import Machine
+from dlmo.techniques import CONVERSION_REVISIONS, STEP_REVISIONS, ConversionName, StepName
+from dlmo.trials import Trial
+
+Key = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Provenance(_Frozen):
+    """Where, when and with what something was made."""
+
+    machine: Machine
+    versions: dict[str, str]
+    threads: int
+    commit: str
+    clean: bool
+    started: str = Field(description="UTC, ISO 8601")
+    seconds: float
+
+
+class Identity(_Frozen):
+    """What a key is made of."""
+
+    @property
+    def key(self) -> str:
+        """Sixteen hexadecimal digits."""
+        return sha256(_canonical(self.model_dump(mode="json")))[:16]
+
+
+class WeightsIdentity(Identity):
+    """Weights: one training step on top of its parents."""
+
+    kind: Literal["weights"] = "weights"
+    dataset: str
+    checksum: str
+    network: str
+    build: dict[str, float]
+    architecture: str
+    step: StepName
+    revision: int
+    recipe: dict[str, Any]
+    seed: int
+    parent: Key | None = None
+    teacher: Key | None = None
+
+
+class DeployableIdentity(Identity):
+    """A deployable: weights through one conversion."""
+
+    kind: Literal["deployable"] = "deployable"
+    weights: Key
+    conversion: ConversionName
+    revision: int
+    recipe: dict[str, Any] = Field(description="empty where the conversion needs no images")
+
+
+class MeasurementIdentity(Identity):
+    """A measurement: a deployable, an instrument with its settings, a machine."""
+
+    kind: Literal["measurement"] = "measurement"
+    deployable: Key
+    instrument: str
+    revision: int
+    settings: dict[str, Any]
+    machine: str = Field(description="tag of the processor and its instruction sets")
+
+
+class _Record(_Frozen):
+    record_schema: Literal[1] = 1
+    key: Key
+    digest: Digest
+    trial: Trial
+    provenance: Provenance
+
+
+class Weights(_Record):
+    """What a training step made; the numbers themselves lie in the store."""
+
+    identity: WeightsIdentity
+    parameters: int
+    macs: int
+    sha256: Digest
+    history: list[dict[str, float]]
+
+
+class Deployable(_Record):
+    """A `.tflite` file: what it holds, counted in the file itself."""
+
+    identity: DeployableIdentity
+    weights_sha256: Digest = Field(description="the weights that it was really made from")
+    bytes: int
+    sha256: Digest
+    zipped_bytes: int
+    nonzero: float = Field(ge=0, le=1, description="share of its weights that is not zero")
+    pruned_nonzero: float = Field(ge=0, le=1, description="the same of what tfmot prunes")
+    operators: dict[str, int]
+    float_operators: list[str]
+    input_type: str
+    output_type: str
+    preprocessing: Preprocessing
+    output: Literal["logits", "probabilities"] = "logits"
+
+
+class Measurement(_Record):
+    """What an instrument said of a deployable."""
+
+    identity: MeasurementIdentity
+    values: dict[str, Any]
+    predictions: Digest | None = Field(None, description="SHA-256 of the .npz beside the record")
+
+
+class Unavailable(_Record):
+    """A trial that cannot be had, and why."""
+
+    identity: DeployableIdentity | WeightsIdentity
+    reason: str
+
+
+Record = Weights | Deployable | Measurement | Unavailable
+_READERS: dict[str, TypeAdapter[Any]] = {
+    kind: TypeAdapter(model)
+    for kind, model in (
+        ("weights", Weights),
+        ("deployable", Deployable),
+        ("measurement", Measurement),
+        ("unavailable", Unavailable),
+    )
+}
+
+
+def make(model: type[Any], identity: Identity, **fields: Any) -> Any:
+    """Return a record with its key and its digest."""
+    draft = model.model_construct(
+        key=identity.key, digest="0" * 64, identity=identity, **fields
+    ).model_dump(mode="json")
+    return model.model_validate({**draft, "digest": _digest(draft)})
+
+
+def file(record: Record, suffix: str = "json") -> Path:
+    """Return where a record stands: `DATASET/NETWORK/KEY.KIND.json` in the results."""
+    trial = record.trial
+    folder = paths.results() / spec.slug(trial.dataset) / spec.slug(trial.network)
+    return folder / f"{record.key}.{_kind(record)}.{suffix}"
+
+
+def write(record: Record, predictions: Mapping[str, np.ndarray] | None = None) -> Path:
+    """Write a record, its predictions before it, both atomically.
+
+    Raises:
+        UserError: the results can't be written to.
+    """
+    if predictions is not None:
+        write_bytes(file(record, "npz"), pack(predictions))
+    target = file(record)
+    write_bytes(target, _text(record.model_dump(mode="json")))
+    return target
+
+
+def pack(predictions: Mapping[str, np.ndarray]) -> bytes:
+    """Return predictions as the bytes of an `.npz`; the same arrays always give the same bytes."""
+    stream = io.BytesIO()
+    np.savez_compressed(stream, **predictions)  # type: ignore[arg-type]  # NumPy's stub
+    return stream.getvalue()
+
+
+def predictions(record: Measurement) -> dict[str, np.ndarray]:
+    """Return the predictions kept beside a record of accuracy.
+
+    `test_classes`, `validation_classes` (first choice), `…_probabilities` (float16) and
+    `…_correct` (bool), each [n] in the order of the dataset's split.
+
+    Raises:
+        UserError: the file is missing or is not the one that the record names.
+    """
+    source = file(record, "npz")
+    if not source.exists():
+        raise UserError(f"{source} is missing; measure {record.trial} again")
+    data = source.read_bytes()
+    if sha256(data) != record.predictions:
+        raise UserError(f"{source} is not what its record names; measure {record.trial} again")
+    with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
+
+
+def read(source: Path) -> Record:
+    """Read and check one record.
+
+    Raises:
+        UserError: it is no record, doesn't fit the schema, its key or its digest.
+    """
+    kind = source.name.split(".")[-2] if source.name.count(".") >= 2 else ""
+    if kind not in _READERS:
+        raise UserError(f"{source}: not a record; records are named KEY.KIND.json")
+    try:
+        text = source.read_bytes()
+        record: Record = _READERS[kind].validate_json(text)
+        draft = json.loads(text)
+    except (ValidationError, ValueError) as error:
+        raise UserError(f"{source}: {_first(error)}") from None
+    except OSError as error:
+        raise UserError(f"{source}: cannot be read ({error.strerror})") from None
+    if record.identity.key != record.key or not source.name.startswith(record.key):
+        raise UserError(f"{source}: its key does not fit its content; it was changed by hand")
+    if _digest(draft) != record.digest:
+        raise UserError(f"{source}: its digest does not fit its content; it was changed by hand")
+    return record
+
+
+def every() -> list[Record]:
+    """Read all records.
+
+    Raises:
+        UserError: one of them is wrong.
+    """
+    root = paths.results()
+    found = sorted(root.glob("*/*/*.json"))
+    stamps = ((path, path.stat()) for path in found)
+    return list(_every(tuple((path, now.st_mtime_ns, now.st_size) for path, now in stamps)))
+
+
+@lru_cache(maxsize=2)
+def _every(found: tuple[tuple[Path, int, int], ...]) -> tuple[Record, ...]:
+    return tuple(read(path) for path, _, _ in found)
+
+
+def find(key: str) -> Record | None:
+    """Return the record of a key, or nothing."""
+    for source in paths.results().glob(f"*/*/{key}.*.json"):
+        return read(source)
+    return None
+
+
+def table(records: Iterable[Record] | None = None) -> pd.DataFrame:
+    """Return the one flat table: a row a trial, with what its latest measurements say.
+
+    Columns: dataset, network, technique, profile, seed, overrides, current (its recipe and
+    revisions are today's), accuracy and validation_accuracy (0 to 1), bytes, zipped_bytes,
+    latency_ratio with low and high (to NQ, XNNPACK, one thread), latency_ratio_builtin, memory
+    (bytes), parameters, macs, nonzero, pruned_nonzero, epochs, train_seconds, float_operators,
+    reason (why it can't be had), and the keys of the records.
+    """
+    found = list(every() if records is None else records)
+    weights = {record.key: record for record in found if isinstance(record, Weights)}
+    measured: dict[str, list[Measurement]] = {}
+    for record in found:
+        if isinstance(record, Measurement):
+            measured.setdefault(record.identity.deployable, []).append(record)
+    rows = [
+        _row(record, weights, measured.get(record.key, []))
+        for record in found
+        if isinstance(record, Deployable | Unavailable)
+    ]
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    return frame.sort_values(list(COLUMNS[:6]), ignore_index=True).astype(_TYPES)
+
+
+def select(current: bool = True, **wanted: Any) -> pd.DataFrame:
+    """Return the rows of the table whose columns have the wanted values (one, or one of several).
+
+    Unless told otherwise, only rows made by today's recipes and revisions, without overrides.
+    """
+    frame = table()
+    if current:
+        wanted.setdefault("overrides", "")
+        frame = frame[frame["current"]]
+    for column, value in wanted.items():
+        values = [value] if isinstance(value, str | int | float | bool) else list(value)
+        frame = frame[frame[column].isin(values)]
+    return frame.reset_index(drop=True)
+
+
+COLUMNS = (
+    *("dataset", "network", "technique", "profile", "seed", "overrides", "current"),
+    *("accuracy", "validation_accuracy", "bytes", "zipped_bytes"),
+    *("latency_ratio", "latency_ratio_low", "latency_ratio_high", "latency_ratio_builtin"),
+    *("memory", "parameters", "macs", "nonzero", "pruned_nonzero", "epochs", "train_seconds"),
+    *("float_operators", "reason", "weights_key", "deployable_key", "accuracy_key", "latency_key"),
+)
+_COUNTS = ("bytes", "zipped_bytes", "memory", "parameters", "macs", "epochs")
+_SHARES = (
+    *("accuracy", "validation_accuracy", "latency_ratio", "latency_ratio_low"),
+    *("latency_ratio_high", "latency_ratio_builtin", "nonzero", "pruned_nonzero"),
+)
+_TYPES: dict[str, Any] = {
+    **dict.fromkeys(_COUNTS, "Int64"),
+    **dict.fromkeys((*_SHARES, "train_seconds"), "float64"),
+    "current": "bool",
+}
+
+
+def _row(
+    record: Deployable | Unavailable, weights: Mapping[str, Weights], measured: list[Measurement]
+) -> dict[str, Any]:
+    trial = record.trial
+    row: dict[str, Any] = trial.model_dump(include={*COLUMNS[:5]})
+    row["overrides"] = ",".join(f"{name}={value}" for name, value in trial.overrides)
+    chain = _chain(record, weights)
+    row["current"] = _current(record, chain)
+    if chain:
+        row |= {"parameters": chain[-1].parameters, "macs": chain[-1].macs}
+        row |= {"epochs": sum(len(step.history) for step in chain), "weights_key": chain[-1].key}
+        row["train_seconds"] = sum(step.provenance.seconds for step in chain)
+    if isinstance(record, Unavailable):
+        return row | {"reason": record.reason}
+    names = ("bytes", "zipped_bytes", "nonzero", "pruned_nonzero")
+    row |= {name: getattr(record, name) for name in names}
+    row |= {"deployable_key": record.key, "float_operators": len(record.float_operators)}
+    return row | _measured(measured)
+
+
+def _measured(measured: list[Measurement]) -> dict[str, Any]:
+    row: dict[str, Any] = {}
+    for record in sorted(measured, key=lambda one: one.provenance.started):
+        values, settings = record.values, record.identity.settings
+        plain = settings.get("kernels") == "xnnpack" and settings.get("threads") == 1
+        match record.identity.instrument:
+            case "accuracy" if plain:
+                row |= {"accuracy": values["test_accuracy"], "accuracy_key": record.key}
+                row["validation_accuracy"] = values["validation_accuracy"]
+            case "latency" if plain:
+                row |= {"latency_ratio": values["ratio"], "latency_key": record.key}
+                row["latency_ratio_low"], row["latency_ratio_high"] = values["ratio_interval"]
+            case "latency" if settings.get("kernels") == "builtin" and settings["threads"] == 1:
+                row["latency_ratio_builtin"] = values["ratio"]
+            case "memory" if plain:
+                row["memory"] = values["bytes"]
+    return row
+
+
+def _chain(record: Record, weights: Mapping[str, Weights]) -> list[Weights]:
+    """Return the records of the training steps that led to a deployable, the first one first."""
+    identity = record.identity
+    key = identity.weights if isinstance(identity, DeployableIdentity) else None
+    chain: list[Weights] = []
+    while key and key in weights:
+        chain.insert(0, weights[key])
+        key = weights[key].identity.parent
+    return chain
+
+
+def _current(record: Deployable | Unavailable, chain: list[Weights]) -> bool:
+    """Say whether today's recipes and revisions would make the same keys again."""
+    trial, identity = record.trial, record.identity
+    try:
+        profile = recipes.profile(trial.profile)
+        for weights in chain:
+            made = weights.identity
+            today = profile.step(made.step, trial.network, trial.overrides).model_dump(mode="json")
+            if made.recipe != today or made.revision != STEP_REVISIONS[made.step]:
+                return False
+    except (UserError, KeyError):
+        return False
+    if not isinstance(identity, DeployableIdentity):
+        return True
+    wanted = profile.conversion(trial.network, trial.overrides).model_dump(mode="json")
+    same_recipe = identity.recipe in ({}, wanted)
+    return same_recipe and identity.revision == CONVERSION_REVISIONS[identity.conversion]
+
+
+def _kind(record: Record) -> str:
+    return "unavailable" if isinstance(record, Unavailable) else record.identity.kind
+
+
+def _digest(draft: Mapping[str, Any]) -> str:
+    return sha256(_canonical({name: draft[name] for name in draft if name != "digest"}))
+
+
+def _canonical(data: Any) -> bytes:
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _text(draft: Mapping[str, Any]) -> bytes:
+    """Return a record as JSON, a line a field, so that a difference shows and files stay short."""
+    lines = (
+        f"{json.dumps(name)}: {json.dumps(value, ensure_ascii=False)}"
+        for name, value in draft.items()
+    )
+    return ("{\n" + ",\n".join(lines) + "\n}\n").encode()
+
+
+def _first(error: ValueError) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+    return str(error)

@@ -1,0 +1,1 @@
+"""Training: the steps of a technique (fit, prune, quantization-aware training, distil)."""

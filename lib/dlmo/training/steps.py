@@ -1,0 +1,152 @@
+"""The training steps: what each does to the network it is given, and the weights that remain."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from dlmo import networks
+from dlmo.datasets import Dataset
+from dlmo.keras_ import keras, tf, tfmot
+from dlmo.recipes import Prune, Step
+from dlmo.techniques import StepName
+from dlmo.training import compression
+from dlmo.training.batches import Batches, normalise
+from dlmo.training.loop import History, Loop, Progress, fit
+from dlmo.training.soft_targets import SoftTargets
+
+_RANGE_IMAGES = 500
+"""Training images that set the ranges with which QAT begins."""
+
+
+def configure(threads: int) -> bool:
+    """Set TensorFlow's threads and determinism for this process.
+
+    Returns:
+        False if the process already computes with another number of threads; then this training
+        needs a process of its own.
+    """
+    wanted = (threads, threads)
+    if _threads() == wanted:
+        tf.config.experimental.enable_op_determinism()
+        return True
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+    except RuntimeError:
+        return False
+    tf.config.experimental.enable_op_determinism()
+    return True
+
+
+def _threads() -> tuple[int, int]:
+    threading = tf.config.threading
+    return (
+        threading.get_intra_op_parallelism_threads(),
+        threading.get_inter_op_parallelism_threads(),
+    )
+
+
+class Teacher:
+    """The teacher of a distillation: its network with its weights, and the key of those."""
+
+    def __init__(self, network: keras.Model, key: str) -> None:
+        self.network, self.key = network, key
+
+
+def run(
+    step: StepName,
+    network: keras.Model,
+    recipe: Step,
+    data: Dataset,
+    seed: int,
+    folder: Path,
+    progress: Progress,
+    *,
+    earlier: Sequence[StepName] = (),
+    teacher: Teacher | None = None,
+) -> tuple[keras.Model, History]:
+    """Run one step, or go on with it where it was interrupted.
+
+    Args:
+        step: which one.
+        network: the plain network, with the weights of the steps before it.
+        recipe: the step's recipe.
+        data: trained on its training split; its validation split is judged at each epoch.
+        seed: decides the order of the images and how each is changed.
+        folder: where checkpoints lie until the caller has the weights safe.
+        progress: is told how far it is.
+        earlier: the steps before this one (QAT after PRN keeps the zeros).
+        teacher: for `distil`.
+
+    Returns:
+        The network that remains (fake-quantized after `qat`, else plain), and the history.
+    """
+    batches = Batches(data.train, recipe, seed)
+    soft = SoftTargets(teacher.network, teacher.key, batches, seed) if teacher else None
+    prepare = _preparation(step, network, recipe, batches, data, earlier)
+    loop, history = fit(
+        lambda: Loop(prepare(), batches, recipe, soft),
+        recipe,
+        batches.steps,
+        data.validation,
+        folder,
+        progress,
+    )
+    trained = compression.strip(loop.network) if step == "prune" else loop.network
+    return trained, history
+
+
+def _preparation(
+    step: StepName,
+    network: keras.Model,
+    recipe: Step,
+    batches: Batches,
+    data: Dataset,
+    earlier: Sequence[StepName],
+) -> Callable[[], keras.Model]:
+    """Return what makes the network that this step trains; may be called twice."""
+    if step == "prune" and isinstance(recipe, Prune):
+        return lambda: compression.prune(network, _schedule(recipe, batches.steps))
+    if step == "qat":
+        return lambda: fake_quantized(network, data, earlier)
+    start = network.get_weights()
+
+    def from_start() -> keras.Model:
+        network.set_weights(start)
+        return network
+
+    return from_start
+
+
+def fake_quantized(network: keras.Model, data: Dataset, earlier: Sequence[StepName]) -> keras.Model:
+    """Return the network that QAT trains; its architecture is that of the weights QAT leaves."""
+    images = np.asarray(normalise(data.train.images[:_RANGE_IMAGES]))
+    return compression.quantize(network, preserve_sparsity="prune" in earlier, images=images)
+
+
+def _schedule(recipe: Prune, steps: int) -> tfmot.sparsity.keras.PruningSchedule:
+    total = steps * recipe.epochs
+    begin, end = round(total * recipe.begin), round(total * recipe.end)
+    return tfmot.sparsity.keras.PolynomialDecay(
+        recipe.initial_sparsity,
+        recipe.sparsity,
+        begin_step=begin,
+        end_step=max(end, begin + 1),
+        frequency=_dividing(recipe.frequency, end - begin),
+    )
+
+
+def _dividing(frequency: int, span: int) -> int:
+    """Return a frequency that meets the last step, at which the target sparsity is reached."""
+    frequency = max(1, min(frequency, span))
+    while span % frequency:
+        frequency -= 1
+    return frequency
+
+
+def build(network: str, classes: int, width: float, depth: float, seed: int) -> keras.Model:
+    """Build a network with the random weights of a seed, in a session of its own."""
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(seed)
+    return networks.build(network, classes, width=width, depth=depth)

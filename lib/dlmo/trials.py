@@ -1,0 +1,71 @@
+"""A trial: what a person asks for."""
+
+import re
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from dlmo import recipes
+from dlmo.errors import UserError
+from dlmo.techniques import Technique, technique
+
+
+class Trial(BaseModel):
+    """One (dataset, network, technique, profile, seed), and what the profile is overridden with."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dataset: str
+    network: str
+    technique: str
+    profile: str = "reference"
+    seed: int = Field(0, ge=0)
+    overrides: tuple[tuple[str, Any], ...] = ()
+
+    @field_validator("technique")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        return technique(name).name
+
+    @field_validator("overrides", mode="before")
+    @classmethod
+    def _pairs(cls, given: Any) -> tuple[tuple[str, Any], ...]:
+        return tuple((str(key), value) for key, value in given)
+
+    @property
+    def plan(self) -> Technique:
+        """Its technique's steps and conversion."""
+        return technique(self.technique)
+
+    def sibling(self, name: str) -> "Trial":
+        """Return the trial that differs in the technique alone."""
+        return self.model_copy(update={"technique": name})
+
+    def __str__(self) -> str:
+        changed = ",".join(f"{key}={value}" for key, value in self.overrides)
+        name = f"{self.dataset}/{self.network}/{self.technique}/{self.profile}/{self.seed}"
+        return f"{name}{{{changed}}}" if changed else name
+
+
+_TEXT = re.compile(
+    r"^(?P<dataset>.+)/(?P<network>[^/]+)/(?P<technique>[^/]+)/(?P<profile>[^/]+)/(?P<seed>\d+)"
+    r"(\{(?P<changed>[^{}]*)\})?$"
+)
+
+
+def parse(text: str) -> Trial:
+    """Read `dataset/network/technique/profile/seed`, with `{key=value,…}` for overrides.
+
+    Raises:
+        UserError: the text is not of that form, or a name in it is unknown.
+    """
+    match = _TEXT.match(text)
+    if not match:
+        raise UserError(
+            f"{text!r} is no trial; write dataset/network/technique/profile/seed, "
+            "for example cifar10/vggnet/FIQ/reference/0"
+        )
+    changed = [pair.partition("=")[::2] for pair in (match["changed"] or "").split(",") if pair]
+    overrides = recipes.parse_overrides({key: recipes.value(word) for key, word in changed})
+    names = {key: match[key] for key in ("dataset", "network", "technique", "profile")}
+    return Trial(**names, seed=int(match["seed"]), overrides=overrides)
