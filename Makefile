@@ -1,0 +1,31 @@
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: book test test-slow environment test-environment clean
+
+# Build the report: _build/html/index.html
+book: environment
+	@$(BIN)/python -m dlmo.book
+
+# Check style, types, layers and behaviour.
+test: test-environment
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m pytest -n 2 -m "not slow"
+
+# The tests with networks of full size.
+test-slow: test-environment
+	@$(BIN)/python -m pytest -m slow
+
+environment:
+	@command -v $(PYTHON) >/dev/null || { echo "error: there is no $(PYTHON); name a Python 3.11 to 3.13: make PYTHON=python3.12 book" >&2; exit 2; }
+	@$(PYTHON) lib/bootstrap.py --environment $(VENV) requirements.txt
+
+test-environment: environment
+	@$(PYTHON) lib/bootstrap.py --environment $(VENV) tests/requirements.txt
+
+clean:
+	rm -rf _build

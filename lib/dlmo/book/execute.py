@@ -1,0 +1,194 @@
+"""Run one chapter with papermill: parameters checked, time limited, failures named."""
+
+import ast
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+from jupyter_client.kernelspec import NoSuchKernel
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from papermill.exceptions import PapermillExecutionError
+from traitlets.config import Config
+
+from dlmo.errors import UserError, unknown
+
+LIMIT = 900.0
+"""Seconds that a chapter of the book may take."""
+
+INJECTED = "injected-parameters"
+"""The tag that papermill gives to the cell with the parameters of a run."""
+
+
+class ChapterError(UserError):
+    """A chapter could not be executed to its end; the message names chapter, cell and reason."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a chapter, as its cell tagged `parameters` declares it."""
+
+    name: str
+    default: Any
+    help: str
+
+
+def parameters(chapter: Path) -> dict[str, Parameter]:
+    """Return the parameters that a chapter declares, by name.
+
+    Raises:
+        UserError: there is no such chapter, or a default is no plain literal.
+    """
+    if not chapter.is_file():
+        raise UserError(f"there is no chapter {chapter}; the book's are in chapters/*.ipynb")
+    found = papermill.inspect_notebook(chapter)
+    return {name: _parameter(chapter, given) for name, given in found.items()}
+
+
+def check(chapter: Path, given: Mapping[str, Any]) -> None:
+    """Check that a chapter has these parameters, and that each value has its default's type.
+
+    Raises:
+        UserError: a name is unknown, or a value is of another type.
+    """
+    declared = parameters(chapter)
+    for name, value in given.items():
+        if name not in declared:
+            raise unknown(f"parameter of {chapter.stem}", name, declared)
+        default = declared[name].default
+        fits = isinstance(value, type(default)) and isinstance(value, bool) == isinstance(
+            default, bool
+        )
+        if not (default is None or fits or (type(default) is float and type(value) is int)):
+            raise UserError(
+                f"parameter {name} of {chapter.stem} is {value!r}; "
+                f"it must be of type {type(default).__name__}, such as {default!r}"
+            )
+
+
+def execute(
+    chapter: Path,
+    output: Path,
+    parameters: Mapping[str, Any],
+    *,
+    limit: float | None = LIMIT,
+) -> Path:
+    """Execute a chapter and write the executed copy; the chapter itself stays as it is.
+
+    Args:
+        chapter: the notebook.
+        output: where the executed copy goes; its folder is made, an older copy replaced at the end.
+        parameters: values for parameters that the chapter declares; the others keep their default.
+        limit: seconds for the whole chapter, None for as long as it takes.
+
+    Returns:
+        The path of the executed copy.
+
+    Raises:
+        ChapterError: a cell raised, the time ran out, or the kernel died. What had been executed by
+            then is beside `output`, with `.failed.ipynb` at its end.
+        UserError: a parameter is unknown or of the wrong type.
+    """
+    check(chapter, parameters)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    partial = output.with_name(f".{output.stem}.{os.getpid()}.ipynb")
+    try:
+        _run(chapter, partial, dict(parameters), limit)
+    except ChapterError as error:
+        failed = output.with_name(f"{output.stem}.failed.ipynb")
+        if partial.exists():
+            partial.replace(failed)
+        raise ChapterError(f"{error} (as far as it came: {failed})") from error
+    partial.replace(output)
+    return output
+
+
+def _run(chapter: Path, output: Path, values: dict[str, Any], limit: float | None) -> None:
+    current: dict[str, int] = {}
+    try:
+        with _surroundings() as settings:
+            papermill.execute_notebook(
+                chapter,
+                output,
+                values,
+                cwd=chapter.parent,
+                progress_bar=False,
+                start_timeout=180,
+                config=settings,
+                timeout_func=_countdown(limit),
+                on_cell_start=lambda cell, cell_index: current.update(index=cell_index),
+            )
+    except PapermillExecutionError as error:
+        reason = f"{error.ename}: {error.evalue}".strip().splitlines()[0]
+        raise ChapterError(f"{_place(chapter, output, error.cell_index)}: {reason}") from None
+    except CellTimeoutError:
+        where = _place(chapter, output, current.get("index"))
+        raise ChapterError(f"{where}: stopped, the chapter took more than {limit:g} s") from None
+    except DeadKernelError:
+        where = _place(chapter, output, current.get("index"))
+        raise ChapterError(f"{where}: the kernel died (out of memory?)") from None
+    except NoSuchKernel as error:
+        raise ChapterError(f"chapter {chapter.stem}: there is no such kernel: {error}") from None
+
+
+def _countdown(limit: float | None) -> Callable[[Any], float | None]:
+    # nbclient limits each cell only; the remaining time of the chapter is what a cell may take.
+    end = None if limit is None else time.monotonic() + limit
+    return lambda cell: None if end is None else max(0.1, end - time.monotonic())
+
+
+def _place(chapter: Path, output: Path, index: int | None) -> str:
+    """Return "chapter NAME, cell N (first line)", counted in the chapter itself, from 1."""
+    if index is None or not output.exists():
+        return f"chapter {chapter.stem}, before its first cell"
+    cells = nbformat.read(output, as_version=4).cells
+    # papermill's marks of the error are cells of their own, and came after counting.
+    cells = [c for c in cells if "papermill-error-cell-tag" not in c.metadata.get("tags", [])]
+    added = sum(INJECTED in c.metadata.get("tags", []) for c in cells[: index + 1])
+    first = next(iter(cells[index].source.strip().splitlines()), "")
+    return f"chapter {chapter.stem}, cell {index + 1 - added} ({first[:60]})"
+
+
+def _parameter(chapter: Path, given: Mapping[str, str]) -> Parameter:
+    try:
+        default = ast.literal_eval(given["default"])
+    except (ValueError, SyntaxError):
+        raise UserError(
+            f"parameter {given['name']} of {chapter.stem} has the default {given['default']}; "
+            "it must be a plain literal on one line"
+        ) from None
+    return Parameter(given["name"], default, given["help"].lstrip("# ").strip())
+
+
+@contextmanager
+def _surroundings() -> Iterator[Config]:
+    """Give the kernel a profile of its own: no start-up files, no shared history, fixed hashes.
+
+    Yields:
+        The settings for jupyter_client. Sockets are files where the path is short enough for them,
+        since ports can be listened to by everybody on the machine.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        ours = {
+            "IPYTHONDIR": folder,
+            "JUPYTER_RUNTIME_DIR": folder,
+            "PYTHONHASHSEED": "0",
+            "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+        }
+        before = {name: os.environ.get(name) for name in ours}
+        os.environ.update(ours)
+        files = os.name == "posix" and len(folder) < 40
+        try:
+            yield Config(KernelManager={"transport": "ipc" if files else "tcp"})
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value
