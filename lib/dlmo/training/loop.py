@@ -90,7 +90,7 @@ class Loop(keras.Model):
 
 
 def fit(
-    make: Callable[[], Loop],
+    loop: Loop,
     recipe: Step,
     steps: int,
     validation: Split,
@@ -100,7 +100,7 @@ def fit(
     """Train, or go on training from the last finished epoch.
 
     Args:
-        make: builds the loop from its start; called again if the checkpoint can't be read.
+        loop: at its start; the checkpoint is loaded into it.
         recipe: how to train.
         steps: batches in an epoch.
         validation: judged after each epoch.
@@ -110,15 +110,26 @@ def fit(
     Returns:
         The trained loop, and for each epoch its loss, accuracies and seconds.
     """
-    try:
-        return _fit(make(), recipe, steps, validation, folder, progress)
-    except (tf.errors.DataLossError, tf.errors.NotFoundError, ValueError, json.JSONDecodeError):
-        if not folder.exists():
-            raise
+    if folder.exists() and not _readable(folder):
         aside = folder.with_name(f"{folder.name}.corrupt-{time.time_ns()}")
         shutil.move(folder, aside)
         warnings.warn(f"the checkpoint can't be read; set aside as {aside.name}", stacklevel=2)
-        return _fit(make(), recipe, steps, validation, folder, progress)
+    return _fit(loop, recipe, steps, validation, folder, progress)
+
+
+def _readable(folder: Path) -> bool:
+    """Say whether the checkpoint and the history are whole, if there are any."""
+    try:
+        history = folder / "history.json"
+        if history.exists():
+            json.loads(history.read_text("utf-8"))
+        for index in (folder / "checkpoint").rglob("*.index"):
+            reader = tf.train.load_checkpoint(str(index.with_suffix("")))
+            for name in reader.get_variable_to_shape_map():
+                reader.get_tensor(name)
+    except (tf.errors.OpError, ValueError, OSError):
+        return False
+    return True
 
 
 def _fit(

@@ -1,6 +1,6 @@
 """The training steps: what each does to the network it is given, and the weights that remain."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -84,9 +84,9 @@ def run(
     """
     batches = Batches(data.train, recipe, seed)
     soft = SoftTargets(teacher.network, teacher.key, batches, seed) if teacher else None
-    prepare = _preparation(step, network, recipe, batches, data, earlier)
+    prepared = _prepared(step, network, recipe, batches, data, earlier)
     loop, history = fit(
-        lambda: Loop(prepare(), batches, recipe, soft),
+        Loop(prepared, batches, recipe, soft),
         recipe,
         batches.steps,
         data.validation,
@@ -97,26 +97,20 @@ def run(
     return trained, history
 
 
-def _preparation(
+def _prepared(
     step: StepName,
     network: keras.Model,
     recipe: Step,
     batches: Batches,
     data: Dataset,
     earlier: Sequence[StepName],
-) -> Callable[[], keras.Model]:
-    """Return what makes the network that this step trains; may be called twice."""
+) -> keras.Model:
+    """Return the network that this step trains."""
     if step == "prune" and isinstance(recipe, Prune):
-        return lambda: compression.prune(network, _schedule(recipe, batches.steps))
+        return compression.prune(network, _schedule(recipe, batches.steps))
     if step == "qat":
-        return lambda: fake_quantized(network, data, earlier)
-    start = network.get_weights()
-
-    def from_start() -> keras.Model:
-        network.set_weights(start)
-        return network
-
-    return from_start
+        return fake_quantized(network, data, earlier)
+    return network
 
 
 def fake_quantized(network: keras.Model, data: Dataset, earlier: Sequence[StepName]) -> keras.Model:

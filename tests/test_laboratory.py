@@ -1,0 +1,210 @@
+"""The laboratory: each node once, resumable, safe against killed processes and full disks."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from dlmo import laboratory, records, trials
+from dlmo.errors import UserError
+from dlmo.laboratory import store
+
+RUN = Path(__file__).with_name("lab_run.py")
+LONG = "digits/vggnet/NQ/smoke/0{train.epochs=40}"
+
+
+@pytest.fixture
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    use_folders(tmp_path, monkeypatch)
+    return tmp_path
+
+
+def use_folders(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RESULTS", "STORE", "MODELS"):
+        monkeypatch.setenv(f"DLMO_{name}", str(root / name.lower()))
+
+
+def run(*arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, str(RUN), *arguments]
+    return subprocess.Popen(command, text=True, stderr=subprocess.PIPE, start_new_session=True)
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def predictions(trial: str) -> dict[str, np.ndarray]:
+    wanted = trials.parse(trial)
+    for record in records.every():
+        if (
+            isinstance(record, records.Measurement)
+            and record.trial == wanted
+            and record.predictions
+        ):
+            return records.predictions(record)
+    raise AssertionError(f"{trial} has no predictions")
+
+
+def same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
+    return one.keys() == other.keys() and all((one[name] == other[name]).all() for name in one)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
+    with pytest.MonkeyPatch.context() as patch:
+        use_folders(tmp_path_factory.mktemp("undisturbed"), patch)
+        laboratory.measure([trials.parse(LONG)], with_latency=False)
+        return predictions(LONG)
+
+
+def test_a_killed_run_goes_on_and_ends_bit_for_bit_the_same(
+    folders: Path, undisturbed: dict[str, np.ndarray]
+) -> None:
+    key = laboratory.plan([trials.parse(LONG)]).missing[0].key
+    running = run(LONG)
+    wait_for(lambda: int(store.progress(key).get("epoch", 0)) >= 5)
+    os.killpg(running.pid, signal.SIGKILL)
+    for child in psutil.process_iter(["cmdline"]):
+        if str(folders) in " ".join(child.info["cmdline"] or []):
+            child.kill()
+    running.wait()
+    assert (store.checkpoints(key) / "history.json").exists()
+    laboratory.measure([trials.parse(LONG)], with_latency=False)
+    assert same(predictions(LONG), undisturbed)
+    weights = records.find(key)
+    assert isinstance(weights, records.Weights)
+    assert [entry["epoch"] for entry in weights.history] == list(range(1, 41))
+
+
+def test_a_killed_worker_costs_an_epoch_and_not_the_run(
+    folders: Path, undisturbed: dict[str, np.ndarray]
+) -> None:
+    key = laboratory.plan([trials.parse(LONG)]).missing[0].key
+    running = run(LONG)
+    wait_for(lambda: int(store.progress(key).get("epoch", 0)) >= 5)
+    workers = [
+        child
+        for child in psutil.Process(running.pid).children(recursive=True)
+        if child.memory_info().rss > 300e6
+    ]
+    assert workers
+    for worker in workers:
+        worker.kill()
+    _, errors = running.communicate(timeout=300)
+    assert running.returncode == 0, errors
+    assert same(predictions(LONG), undisturbed)
+
+
+def test_a_killed_dask_worker_costs_an_epoch_and_not_the_run(
+    folders: Path, undisturbed: dict[str, np.ndarray]
+) -> None:
+    with dask_cluster() as (address, worker_pid):
+        key = laboratory.plan([trials.parse(LONG)]).missing[0].key
+        running = run(LONG, "--scheduler", address)
+        wait_for(lambda: int(store.progress(key).get("epoch", 0)) >= 5)
+        os.kill(worker_pid(), signal.SIGKILL)
+        _, errors = running.communicate(timeout=300)
+    assert running.returncode == 0, errors
+    assert same(predictions(LONG), undisturbed)
+
+
+@contextmanager
+def dask_cluster() -> Iterator[tuple[str, Callable[[], int]]]:
+    from dask.distributed import Client, LocalCluster
+
+    with (
+        LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster,
+        Client(cluster) as client,
+    ):
+        yield cluster.scheduler_address, lambda: next(iter(client.run(os.getpid).values()))
+
+
+def test_nothing_is_made_twice(folders: Path) -> None:
+    names = ("NQ", "BLQ", "FIQ", "PRN", "PRQ")
+    wanted = [f"digits/vggnet/{name}/smoke/0" for name in names]
+    both = [run(*wanted), run(*wanted)]
+    for one in both:
+        _, errors = one.communicate(timeout=300)
+        assert one.returncode == 0, errors
+    found = records.every()
+    made = [record for record in found if isinstance(record, records.Weights)]
+    assert sorted(record.identity.step for record in made) == ["prune", "train"]
+    assert len(records.table()) == len(names)
+    stamps = {path: path.stat().st_mtime_ns for path in (folders / "results").rglob("*")}
+    again = laboratory.measure([trials.parse(text) for text in wanted], with_latency=False)
+    assert not again.missing
+    assert stamps == {path: path.stat().st_mtime_ns for path in (folders / "results").rglob("*")}
+
+
+def test_a_broken_checkpoint_is_set_aside_and_trained_again(folders: Path) -> None:
+    trial = trials.parse("digits/vggnet/NQ/smoke/0")
+    node = laboratory.plan([trial]).missing[0]
+    folder = store.checkpoints(node.key) / "checkpoint"
+    (folder / "chief").mkdir(parents=True)
+    (folder / "chief" / "checkpoint").write_text(
+        'model_checkpoint_path: "ckpt-1"\nall_model_checkpoint_paths: "ckpt-1"\n'
+    )
+    (folder / "chief" / "ckpt-1.index").write_bytes(b"not a checkpoint")
+    (folder / "chief" / "ckpt-1.data-00000-of-00001").write_bytes(b"neither")
+    laboratory.measure([trial], with_latency=False)
+    assert len(records.table()) == 1
+    assert list(store.checkpoints(node.key).parent.glob("*.corrupt-*"))
+
+
+def test_lost_weights_are_made_again_only_if_a_child_needs_them(folders: Path) -> None:
+    base = trials.parse("digits/vggnet/NQ/smoke/0")
+    laboratory.measure([base], with_latency=False)
+    key = laboratory.plan([base]).nodes
+    weights = next(name for name, node in key.items() if hasattr(node.identity, "step"))
+    lost = store.weights_file(weights)
+    assert lost is not None
+    before = records.find(weights)
+    lost.unlink()
+    assert not laboratory.plan([base]).missing
+    child = base.sibling("F16")
+    assert weights in {node.key for node in laboratory.plan([child]).missing}
+    laboratory.measure([child], with_latency=False)
+    assert records.find(weights) == before
+    made = [r for r in records.every() if isinstance(r, records.Deployable) and r.trial == child]
+    assert isinstance(before, records.Weights) and made[0].weights_sha256 == before.sha256
+
+
+@pytest.mark.parametrize("problem", [errno.ENOSPC, errno.EROFS, errno.EACCES])
+def test_a_disk_that_takes_nothing_gives_one_line_and_keeps_what_was_done(
+    folders: Path, monkeypatch: pytest.MonkeyPatch, problem: int
+) -> None:
+    def refuse(_: int) -> None:
+        raise OSError(problem, os.strerror(problem))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(UserError) as caught:
+        store.put_deployable("0" * 16, b"TFL3")
+    assert "\n" not in str(caught.value) and os.strerror(problem) in str(caught.value)
+    assert not list((folders / "store" / "deployables").iterdir())
+
+
+def test_a_scheduler_that_does_not_answer_is_one_line(folders: Path) -> None:
+    with pytest.raises(UserError, match="no Dask scheduler"):
+        laboratory.measure(
+            [trials.parse("digits/vggnet/NQ/smoke/0")], scheduler="tcp://127.0.0.1:9"
+        )
+
+
+def test_a_batch_larger_than_the_data_is_refused_before_any_work(folders: Path) -> None:
+    with pytest.raises(UserError, match="batch_size"):
+        laboratory.measure(
+            [trials.parse("digits/vggnet/NQ/smoke/0{batch_size=5000}")], with_latency=False
+        )
+    assert records.every() == []
