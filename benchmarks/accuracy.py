@@ -1,0 +1,57 @@
+"""The instrument `accuracy` against a bare LiteRT loop, and one worker against two.
+
+Prints ratios of one run: the instrument's time over the loop's (target: at most 1.1, start-up and
+loading reported apart), and how much faster two workers measure two files (target: at least 1.7).
+"""
+
+import argparse
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+
+from dlmo import instruments
+from dlmo.deployable import Preprocessing
+
+
+def bare_loop(model: Path, inputs: np.ndarray) -> tuple[float, float]:
+    """Return seconds to load, and seconds for all images."""
+    began = time.perf_counter()
+    interpreter = Interpreter(str(model), num_threads=1)
+    interpreter.allocate_tensors()
+    entrance = interpreter.get_input_details()[0]["index"]
+    exit_ = interpreter.get_output_details()[0]["index"]
+    loaded = time.perf_counter()
+    for image in inputs:
+        interpreter.set_tensor(entrance, image[np.newaxis])
+        interpreter.invoke()
+        interpreter.get_tensor(exit_)
+    return loaded - began, time.perf_counter() - loaded
+
+
+def seconds(model: Path, images: np.ndarray) -> float:
+    began = time.perf_counter()
+    instruments.accuracy(model, images, threads=1)
+    return time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--images", type=int, default=10_000)
+    given = parser.parse_args()
+    chance = np.random.default_rng(0)
+    images = chance.integers(0, 256, (given.images, 32, 32, 3), dtype=np.uint8)
+    inputs = Preprocessing().apply(images)
+    start = min(seconds(given.model, images[:1]) for _ in range(3))
+    pairs = [(seconds(given.model, images), bare_loop(given.model, inputs)) for _ in range(5)]
+    ratios = [(whole - start) / loop for whole, (_, loop) in pairs]
+    print(f"start-up and loading: {start:.2f} s (bare: {pairs[0][1][0]:.2f} s)")
+    print(f"instrument over bare loop: {np.median(ratios):.3f} (median of {len(ratios)})")
+    one = sum(seconds(given.model, images) for _ in range(2))
+    began = time.perf_counter()
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(seconds, [given.model] * 2, [images] * 2))
+    print(f"two workers over one: {one / (time.perf_counter() - began):.2f} times faster")

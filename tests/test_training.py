@@ -1,0 +1,177 @@
+"""Training: batches, augmentation, losses and soft targets against NumPy."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.special import log_softmax, softmax
+
+from dlmo import recipes
+from dlmo.datasets import Split
+from dlmo.keras_ import keras, tf
+from dlmo.recipes import Augmentation, Distil, Step
+from dlmo.training import steps
+from dlmo.training.batches import Batches
+from dlmo.training.loop import Loop, optimizer
+from dlmo.training.soft_targets import SoftTargets
+
+COUNT, BATCH, SEED = 960, 64, 3
+STEPS = COUNT // BATCH
+
+
+@pytest.fixture(scope="module")
+def split() -> Split:
+    chance = np.random.default_rng(0)
+    images = chance.integers(0, 256, (COUNT, 32, 32, 3), dtype=np.uint8)
+    return Split(images, chance.integers(0, 10, COUNT))
+
+
+def recipe(**changes: object) -> Step:
+    plain = {"optimizer": "sgd", "learning_rate": 0.1, "schedule": "one_cycle", "epochs": 4}
+    return Step.model_validate({**plain, "batch_size": BATCH, **changes})
+
+
+def at(batches: Batches, step: int) -> tuple[np.ndarray, ...]:
+    return tuple(part.numpy() for part in batches.at(tf.constant(step, tf.int64)))
+
+
+def test_each_epoch_shows_every_image_once_in_an_order_of_its_own(split: Split) -> None:
+    batches = Batches(split, recipe(), SEED)
+    orders = []
+    for epoch in range(2):
+        index = [at(batches, epoch * STEPS + step)[2] for step in range(STEPS)]
+        orders.append(np.concatenate(index))
+        assert sorted(orders[-1]) == list(range(COUNT))
+    assert (orders[0] != orders[1]).mean() > 0.9
+    other = Batches(split, recipe(), SEED + 1)
+    assert (at(other, 0)[2] != orders[0][:BATCH]).mean() > 0.9
+
+
+def test_images_and_labels_belong_together(split: Split) -> None:
+    images, labels, index = at(Batches(split, recipe(), SEED), 17)
+    assert (labels == split.labels[index]).all()
+    assert np.allclose(images, split.images[index] / 127.5 - 1, atol=1e-6)
+
+
+def shifted(image: np.ndarray, flip: bool, down: int, right: int, reach: int) -> np.ndarray:
+    """Cut 32 x 32 out of the grey-framed image."""
+    framed = np.full((32 + 2 * reach, 32 + 2 * reach, 3), 128, np.uint8)
+    framed[reach:-reach, reach:-reach] = image
+    cut = framed[down : down + 32, right : right + 32]
+    return cut[:, ::-1] if flip else cut
+
+
+def test_an_augmented_image_is_a_flip_and_a_shift_of_its_own(split: Split) -> None:
+    reach = 2
+    changed = recipe(augmentation=Augmentation(flip=True, shift=reach))
+    batches = Batches(split, changed, SEED)
+    seen = []
+    for step in range(STEPS):
+        images, _, index = at(batches, step)
+        pixels = np.rint((images + 1) * 127.5).astype(np.uint8)
+        for shown, place in zip(pixels, index, strict=True):
+            seen.append(_which(shown, split.images[place], reach))
+    flips, downs, rights = np.array(seen).T
+    assert abs(flips.mean() - 0.5) < 0.02
+    for shifts in (downs, rights):
+        counts = np.bincount(shifts, minlength=5)
+        assert counts.min() > COUNT / 5 * 0.8
+    assert abs(np.corrcoef(flips, downs)[0, 1]) < 0.1
+
+
+def _which(shown: np.ndarray, original: np.ndarray, reach: int) -> tuple[int, int, int]:
+    for flip in (False, True):
+        for down in range(2 * reach + 1):
+            for right in range(2 * reach + 1):
+                if (shifted(original, flip, down, right, reach) == shown).all():
+                    return int(flip), down, right
+    raise AssertionError("no flip and shift of the image gives what was shown")
+
+
+def test_the_change_depends_on_seed_epoch_and_image_alone(split: Split) -> None:
+    changed = recipe(augmentation=Augmentation(flip=True, shift=4))
+    small = Batches(split, changed, SEED)
+    large = Batches(split, changed.model_copy(update={"batch_size": 192}), SEED)
+    index, epoch = tf.range(COUNT, dtype=tf.int64), tf.constant(2, tf.int64)
+    assert (small.images(index, epoch).numpy() == large.images(index, epoch).numpy()).all()
+    later = small.images(index, epoch + 1).numpy()
+    assert (later != small.images(index, epoch).numpy()).mean() > 0.5
+
+
+def network() -> keras.Model:
+    return steps.build("vggnet", 10, 1.0, 1.0, seed=1)
+
+
+def test_the_loss_is_the_cross_entropy_with_smoothed_labels(split: Split) -> None:
+    smooth = 0.1
+    loop = Loop(network(), Batches(split, recipe(), SEED), recipe(label_smoothing=smooth))
+    logits = np.random.default_rng(1).normal(size=(8, 10)).astype("f4")
+    labels = np.arange(8)
+    targets = np.full((8, 10), smooth / 10)
+    targets[np.arange(8), labels] += 1 - smooth
+    expected = -(targets * log_softmax(logits, axis=1)).sum(axis=1).mean()
+    found = loop._loss(tf.constant(logits), tf.constant(labels), None)
+    assert float(found) == pytest.approx(expected, rel=1e-5)
+
+
+def test_distillation_is_hintons_loss_on_the_teachers_view_of_the_same_picture(
+    split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DLMO_STORE", str(tmp_path))
+    heat, weight = 4.0, 0.9
+    distil = Distil.model_validate(
+        {
+            **recipe(augmentation=Augmentation(flip=True, shift=4)).model_dump(),
+            "augmentation": Augmentation(flip=True, shift=4),
+            "teacher": "vggnet",
+            "temperature": heat,
+            "soft_weight": weight,
+        }
+    )
+    batches, teacher = Batches(split, distil, SEED), network()
+    soft = SoftTargets(teacher, "0123456789abcdef", batches, SEED)
+    soft.load(1)
+    images, labels, index = at(batches, STEPS + 2)
+    said = teacher(images, training=False).numpy()
+    kept = soft.at(tf.constant(index)).numpy()
+    assert np.allclose(kept, said, atol=2e-3)
+    logits = np.random.default_rng(2).normal(size=(BATCH, 10)).astype("f4")
+    hard = -log_softmax(logits, axis=1)[np.arange(BATCH), labels].mean()
+    soft_part = -(softmax(kept / heat, axis=1) * log_softmax(logits / heat, axis=1)).sum(axis=1)
+    expected = (1 - weight) * hard + weight * heat**2 * soft_part.mean()
+    found = Loop(network(), batches, distil, soft)._loss(
+        tf.constant(logits), tf.constant(labels), tf.constant(index)
+    )
+    assert float(found) == pytest.approx(expected, rel=1e-4)
+
+
+def test_soft_targets_are_computed_once_and_shared(
+    split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DLMO_STORE", str(tmp_path))
+    batches, teacher = Batches(split, recipe(), SEED), network()
+    SoftTargets(teacher, "ab" * 8, batches, SEED).load(0)
+    kept = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.npy")}
+    assert len(kept) == 1
+    SoftTargets(teacher, "ab" * 8, batches, SEED).load(0)
+    assert kept == {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.npy")}
+
+
+def test_the_one_cycle_rises_to_the_peak_and_falls_to_nothing() -> None:
+    rate = optimizer(recipe(warmup=0.25), STEPS)._learning_rate
+    total = STEPS * 4
+    rates = np.array([float(rate(step)) for step in range(total + 1)])
+    assert rates[0] == 0 and rates[-1] == pytest.approx(0, abs=1e-6)
+    assert rates.max() == pytest.approx(0.1, rel=0.01)
+    assert rates.argmax() == pytest.approx(total * 0.25, abs=1)
+
+
+@pytest.mark.parametrize("sparsity", [0.5, 0.8])
+def test_pruning_reaches_its_target_exactly_at_the_end_of_its_schedule(sparsity: float) -> None:
+    profile = recipes.profile("smoke")
+    prune = profile.step("prune", "vggnet", (("sparsity", sparsity), ("frequency", 7)))
+    schedule = steps._schedule(prune, 19)
+    updates = [step for step in range(19 * prune.epochs) if bool(schedule(step)[0])]
+    final = float(schedule(updates[-1])[1])
+    assert final == pytest.approx(sparsity, abs=1e-6)
+    assert updates[-1] < 19 * prune.epochs
