@@ -1,6 +1,8 @@
 """The nodes of a plan: what each is made of, and how it is made. Runs in a worker's process."""
 
+import os
 import shutil
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -66,8 +68,20 @@ def run(node: Node) -> str:
         case _ if steps.configure(node.threads):
             return _once(node, _MAKERS[type(node.identity)])
     # TensorFlow's threads are set once in a process; another number needs another process.
-    with ProcessPoolExecutor(max_workers=1) as alone:
+    with ProcessPoolExecutor(max_workers=1, initializer=leave_with_parent) as alone:
         return alone.submit(run, node).result()
+
+
+def leave_with_parent() -> None:
+    """End this process soon after its parent: a killed run must not go on training unseen."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def done(node: Node) -> bool:

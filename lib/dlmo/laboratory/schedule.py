@@ -9,7 +9,7 @@ from psutil import cpu_count
 
 from dlmo.errors import UserError
 from dlmo.laboratory import latency
-from dlmo.laboratory.nodes import Node, run
+from dlmo.laboratory.nodes import Node, leave_with_parent, run
 from dlmo.laboratory.plan import Plan, plan
 from dlmo.trials import Trial
 
@@ -121,7 +121,7 @@ class _Run:
 @contextmanager
 def _executor(cores: int, scheduler: str | None) -> Iterator[Executor]:
     if scheduler is None:
-        pool = ProcessPoolExecutor(max_workers=cores)
+        pool = ProcessPoolExecutor(max_workers=cores, initializer=leave_with_parent)
         try:
             yield pool
         finally:
