@@ -31,7 +31,7 @@ class Augmentation(_Strict):
     """What happens to an image before the network sees it, a function of (seed, epoch, image)."""
 
     flip: bool = False
-    shift: int = Field(0, ge=0, le=16, description="largest shift, pixels, each direction")
+    shift: int = Field(default=0, ge=0, le=16, description="largest shift, pixels, each direction")
 
 
 class Step(_Strict):
@@ -138,7 +138,11 @@ class Profile:
         return [sections[name] for name in names if name in sections]
 
     def _merge(
-        self, model: type, section: str, layers: list[Mapping[str, Any] | None], given: Overrides
+        self,
+        model: type[BaseModel],
+        section: str,
+        layers: list[Mapping[str, Any] | None],
+        given: Overrides,
     ) -> Any:
         merged: dict[str, Any] = {}
         for layer in layers:
@@ -166,12 +170,16 @@ class Profile:
         """Validate everything that the file says, whether it is asked for or not."""
         known = {"profile", "about", "every_step", "steps", "conversion", "networks", "build"}
         _refuse_unknown_keys(self._source, self._data, known, "section")
-        steps = self._data.get("steps", {})
+        _refuse_values(self._source, self._data, but=("profile", "about"))
+        steps, networks = self._data.get("steps", {}), self._data.get("networks", {})
         _refuse_unknown_keys(self._source, steps, set(STEP_MODELS), "step")
+        _refuse_values(self._source, steps)
+        _refuse_values(self._source, networks)
         inside = {*STEP_MODELS, "conversion", "build", "every_step"}
-        for network, section in self._data.get("networks", {}).items():
+        for network, section in networks.items():
             _refuse_unknown_keys(self._source, section, inside, f"step of {network}")
-        for network in ("", *self._data.get("networks", {})):
+            _refuse_values(self._source, section)
+        for network in ("", *networks):
             for step in steps:
                 self.step(step, network or "any")
             self.conversion(network or "any")
@@ -201,7 +209,8 @@ def parse_overrides(given: Mapping[str, Any]) -> Overrides:
     Raises:
         UserError: no step and no conversion has such a field.
     """
-    fields = {name for model in (*STEP_MODELS.values(), Conversion) for name in model.model_fields}
+    models: tuple[type[BaseModel], ...] = (*STEP_MODELS.values(), Conversion)
+    fields = {name for model in models for name in model.model_fields}
     sections = {*STEP_MODELS, "conversion"}
     for key in given:
         where, _, field = key.rpartition(".")
@@ -209,12 +218,21 @@ def parse_overrides(given: Mapping[str, Any]) -> Overrides:
             raise unknown("recipe parameter", field, fields)
         if where and where not in sections:
             raise unknown("step", where, sections)
+        if not isinstance(given[key], str | int | float | bool):
+            raise UserError(f"the parameter {key} must be a number or a word, not {given[key]!r}")
     return tuple(sorted(given.items()))
 
 
 def value(word: str) -> Any:
-    """Return what a word on the command line means as YAML: a number, true, or itself."""
-    return YAML(typ="safe").load(word)
+    """Return what a word on the command line means as YAML: a number, true, or itself.
+
+    Raises:
+        UserError: it is no YAML, such as an open bracket.
+    """
+    try:
+        return YAML(typ="safe").load(word)
+    except YAMLError:
+        raise UserError(f"{word!r} is no value; write a number, true, false or a name") from None
 
 
 @lru_cache
@@ -232,13 +250,18 @@ def _load(file: Path, _changed: int) -> Profile:
     return Profile(file.stem, data, file)
 
 
-def _refuse_unknown_keys(source: Path, data: Any, known: set[str], kind: str) -> None:
-    if not isinstance(data, Mapping):
-        raise UserError(f"{source.name}: the {kind} part must be a mapping")
+def _refuse_unknown_keys(source: Path, data: CommentedMap, known: set[str], kind: str) -> None:
     for key in data:
         if key not in known:
             line = _line([data], key)
             raise UserError(f"{source.name}:{line}: {unknown(kind, str(key), known)}")
+
+
+def _refuse_values(source: Path, data: CommentedMap, but: tuple[str, ...] = ()) -> None:
+    """Refuse a number or a word where a mapping belongs."""
+    for key, section in data.items():
+        if key not in but and not isinstance(section, CommentedMap):
+            raise UserError(f"{source.name}:{_line([data], key)}: {key} must be a mapping")
 
 
 def _line(layers: list[Any], field: str) -> int:

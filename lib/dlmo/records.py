@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from dlmo import paths, recipes, spec
 from dlmo.deployable import Preprocessing
-from dlmo.errors import UserError
+from dlmo.errors import UserError, unknown
 from dlmo.files import sha256, write_bytes
 from dlmo.machine import Machine
 from dlmo.techniques import CONVERSION_REVISIONS, STEP_REVISIONS, ConversionName, StepName
@@ -221,7 +221,7 @@ def read(source: Path) -> Record:
         text = source.read_bytes()
         record: Record = _READERS[kind].validate_json(text)
         draft = json.loads(text)
-    except (ValidationError, ValueError) as error:
+    except (ValidationError, ValueError, UserError) as error:
         raise UserError(f"{source}: {_first(error)}") from None
     except OSError as error:
         raise UserError(f"{source}: cannot be read ({error.strerror})") from None
@@ -284,12 +284,17 @@ def select(current: bool = True, **wanted: Any) -> pd.DataFrame:
     """Return the rows of the table whose columns have the wanted values (one, or one of several).
 
     Unless told otherwise, only rows made by today's recipes and revisions, without overrides.
+
+    Raises:
+        UserError: there is no such column, or a record is wrong.
     """
     frame = table()
     if current:
         wanted.setdefault("overrides", "")
         frame = frame[frame["current"]]
     for column, value in wanted.items():
+        if column not in COLUMNS:
+            raise unknown("column", column, COLUMNS)
         values = [value] if isinstance(value, str | int | float | bool) else list(value)
         frame = frame[frame[column].isin(values)]
     return frame.reset_index(drop=True)
@@ -319,9 +324,12 @@ def _row(
 ) -> dict[str, Any]:
     trial = record.trial
     row: dict[str, Any] = trial.model_dump(include={*COLUMNS[:5]})
-    row["overrides"] = ",".join(f"{name}={value}" for name, value in trial.overrides)
     chain = _chain(record, weights)
-    row["current"] = _current(record, chain)
+    # Overrides that change nothing here (those of PRN's sparsity, for NQ) make no other row.
+    same = _current(record, chain, weights, ())
+    changed = () if same else trial.overrides
+    row["overrides"] = ",".join(f"{name}={value}" for name, value in changed)
+    row["current"] = same or _current(record, chain, weights, trial.overrides)
     if chain:
         row |= {"parameters": chain[-1].parameters, "macs": chain[-1].macs}
         row |= {"epochs": sum(len(step.history) for step in chain), "weights_key": chain[-1].key}
@@ -354,9 +362,11 @@ def _measured(measured: list[Measurement]) -> dict[str, Any]:
 
 
 def _chain(record: Record, weights: Mapping[str, Weights]) -> list[Weights]:
-    """Return the records of the training steps that led to a deployable, the first one first."""
+    """Return the records of the training steps that led to a record, the first one first."""
     identity = record.identity
     key = identity.weights if isinstance(identity, DeployableIdentity) else None
+    if isinstance(identity, WeightsIdentity):
+        key = identity.parent
     chain: list[Weights] = []
     while key and key in weights:
         chain.insert(0, weights[key])
@@ -364,23 +374,45 @@ def _chain(record: Record, weights: Mapping[str, Weights]) -> list[Weights]:
     return chain
 
 
-def _current(record: Deployable | Unavailable, chain: list[Weights]) -> bool:
-    """Say whether today's recipes and revisions would make the same keys again."""
-    trial, identity = record.trial, record.identity
+def _current(
+    record: Deployable | Unavailable,
+    chain: list[Weights],
+    weights: Mapping[str, Weights],
+    overrides: recipes.Overrides,
+) -> bool:
+    """Say whether today's recipes and revisions, so overridden, would make the same keys again."""
+    identity, network = record.identity, record.trial.network
+    steps = [made.identity for made in chain]
+    if isinstance(identity, WeightsIdentity):
+        steps.append(identity)
     try:
-        profile = recipes.profile(trial.profile)
-        for weights in chain:
-            made = weights.identity
-            today = profile.step(made.step, trial.network, trial.overrides).model_dump(mode="json")
-            if made.recipe != today or made.revision != STEP_REVISIONS[made.step]:
-                return False
-    except (UserError, KeyError):
+        profile = recipes.profile(record.trial.profile)
+        if not all(_same_step(made, profile, overrides, weights) for made in steps):
+            return False
+        wanted = profile.conversion(network, overrides).model_dump(mode="json")
+    except UserError:
         return False
-    if not isinstance(identity, DeployableIdentity):
+    if isinstance(identity, WeightsIdentity):
         return True
-    wanted = profile.conversion(trial.network, trial.overrides).model_dump(mode="json")
     same_recipe = identity.recipe in ({}, wanted)
     return same_recipe and identity.revision == CONVERSION_REVISIONS[identity.conversion]
+
+
+def _same_step(
+    made: WeightsIdentity,
+    profile: recipes.Profile,
+    overrides: recipes.Overrides,
+    weights: Mapping[str, Weights],
+) -> bool:
+    today = profile.step(made.step, made.network, overrides).model_dump(mode="json")
+    size = profile.build(made.network).model_dump()
+    if (made.recipe, made.revision, made.build) != (today, STEP_REVISIONS[made.step], size):
+        return False
+    if made.teacher is None:
+        return True
+    # A student is no newer than its teacher, whose recipe is never overridden.
+    teacher = weights.get(made.teacher)
+    return teacher is not None and _same_step(teacher.identity, profile, (), weights)
 
 
 def _kind(record: Record) -> str:
@@ -404,7 +436,7 @@ def _text(draft: Mapping[str, Any]) -> bytes:
     return ("{\n" + ",\n".join(lines) + "\n}\n").encode()
 
 
-def _first(error: ValueError) -> str:
+def _first(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors()[0]
         return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"

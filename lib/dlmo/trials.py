@@ -30,7 +30,13 @@ class Trial(BaseModel):
     @field_validator("overrides", mode="before")
     @classmethod
     def _pairs(cls, given: Any) -> tuple[tuple[str, Any], ...]:
-        return tuple((str(key), value) for key, value in given)
+        pairs = tuple(given) if isinstance(given, tuple | list) else (given,)
+        for pair in pairs:
+            if not (isinstance(pair, tuple | list) and len(pair) == 2):
+                raise ValueError("overrides are pairs of a key and a value")
+            if not isinstance(pair[1], str | int | float | bool | None):
+                raise ValueError(f"{pair[0]} must be a number or a word")
+        return tuple((str(key), value) for key, value in pairs)
 
     @property
     def plan(self) -> Technique:
