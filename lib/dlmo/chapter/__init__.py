@@ -1,0 +1,24 @@
+"""What all chapters share: their numbers, what they were run with, and the live check.
+
+A chapter reads records. It measures what it lacks only where somebody asked for something else than
+the chapter's own parameters; a plain build of the book never trains. See `measuring`.
+"""
+
+from dlmo.chapter.asked import Asked, ask, notebook, trials
+from dlmo.chapter.glue import glue
+from dlmo.chapter.head import head
+from dlmo.chapter.live import live_check
+from dlmo.chapter.measuring import pending, rows, select
+
+__all__ = [
+    "Asked",
+    "ask",
+    "glue",
+    "head",
+    "live_check",
+    "notebook",
+    "pending",
+    "rows",
+    "select",
+    "trials",
+]

@@ -1,0 +1,104 @@
+"""The live check: a few techniques from training to measurement, now, on a small dataset."""
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+
+from dlmo import records
+from dlmo.trials import Trial
+
+DATASET, PROFILE = "digits", "smoke"
+THREADS = 2
+"""As the recipes of the profile have it."""
+
+FOLDERS = {"DLMO_RESULTS": "results", "DLMO_STORE": "store", "DLMO_MODELS": "models"}
+"""The folders that a check must not write to, by the variable that moves them."""
+
+LEAST = 0.5
+"""Accuracy that every file must reach; chance is a tenth."""
+
+ZEROS = 0.8
+"""The share of zeros that profile `smoke` prunes to."""
+
+
+class LiveCheckError(AssertionError):
+    """What was trained and measured just now does not behave as it must."""
+
+
+def live_check(
+    network: str = "vggnet", techniques: Sequence[str] = ("NQ", "FIQ", "PRN")
+) -> pd.DataFrame:
+    """Train, convert and measure a small network in temporary folders; check what must hold.
+
+    Args:
+        network: as the report names it.
+        techniques: which; NQ is added, to compare with.
+
+    Returns:
+        One row a technique: technique, accuracy, bytes, zipped_bytes, pruned_nonzero.
+
+    Raises:
+        LiveCheckError: a file does not classify, an 8-bit file is not smaller than the float one,
+            or a pruned file lacks its zeros.
+    """
+    names = list(dict.fromkeys(["NQ", *techniques]))
+    wanted = [
+        Trial(dataset=DATASET, network=network, technique=name, profile=PROFILE, seed=0)
+        for name in names
+    ]
+    with elsewhere():
+        _make(wanted)
+        found = records.table().set_index("technique").loc[names].reset_index()
+    check(found)
+    return found[["technique", "accuracy", "bytes", "zipped_bytes", "pruned_nonzero"]]
+
+
+def _make(wanted: list[Trial]) -> None:
+    # TensorFlow only here; and in this process, since a worker would have to import it once more.
+    from dlmo import laboratory
+    from dlmo.laboratory import nodes
+    from dlmo.training import steps
+
+    # Planning builds networks, and then the number of threads stands.
+    steps.configure(THREADS)
+    for node in laboratory.plan(wanted).missing:
+        nodes.run(node)
+
+
+@contextmanager
+def elsewhere() -> Iterator[Path]:
+    """Let records, weights and models lie in a temporary folder, which is removed at the end."""
+    before = {name: os.environ.get(name) for name in FOLDERS}
+    with tempfile.TemporaryDirectory(prefix="dlmo-live-") as folder:
+        os.environ.update({name: f"{folder}/{inside}" for name, inside in FOLDERS.items()})
+        try:
+            yield Path(folder)
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value
+
+
+def check(found: pd.DataFrame) -> None:
+    """Check what must hold for rows of `records.table`, whatever the machine.
+
+    Raises:
+        LiveCheckError: something does not hold; says what.
+    """
+    rows = found.set_index("technique")
+    base = rows.loc["NQ"]
+    for name, row in rows.iterrows():
+        parts = str(name).split("+")
+        if not row["accuracy"] >= LEAST:
+            raise LiveCheckError(f"{name} classifies {row['accuracy']:.1%}, not {LEAST:.0%}")
+        if {"BLQ", "FIQ", "QAT", "PRQ", "F16"} & set(parts) and not row["bytes"] < base["bytes"]:
+            raise LiveCheckError(f"the {name} file is not smaller than the NQ file")
+        zeros = 1 - row["pruned_nonzero"]
+        if {"PRN", "PRQ"} & set(parts) and abs(zeros - ZEROS) > 0.01:
+            raise LiveCheckError(f"the {name} file holds {zeros:.1%} zeros, not {ZEROS:.0%}")

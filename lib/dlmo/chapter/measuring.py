@@ -1,0 +1,135 @@
+"""How a chapter gets its numbers: from records, and from the laboratory only where it must.
+
+The rule: a chapter with its own parameters reads records and shows what is there; what is not says
+"not yet measured". With other parameters (another dataset, network, profile, technique, more seeds)
+what lacks is measured. `measure="never"` and `measure="missing"` overrule this either way.
+"""
+
+import sys
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from dlmo import records
+from dlmo.chapter.asked import Asked, changed
+from dlmo.trials import Trial
+
+if TYPE_CHECKING:
+    from dlmo.laboratory import Plan
+
+ASK_FROM = 180.0
+"""Seconds of training above which a person who can answer is asked first."""
+
+LATENCY_SECONDS = {"smoke": 8.0}
+"""The budget for timing one family with one set of kernels, where it isn't a minute."""
+
+
+def rows(name: str, asked: Asked) -> pd.DataFrame:
+    """Return the rows of the flat table that a chapter is about, measured now if need be.
+
+    Args:
+        name: of the chapter.
+        asked: what it was asked for.
+
+    Returns:
+        All recorded seeds of the dataset, the network and the profile; see `records.table`.
+
+    Raises:
+        UserError: something that is to be measured cannot be.
+    """
+    missing = pending(name, asked)
+    if missing:
+        _measure(missing, asked)
+    return select(asked, asked.profile)
+
+
+def select(asked: Asked, profile: str) -> pd.DataFrame:
+    """Return the recorded rows of the same dataset, network and techniques under a profile."""
+    return records.select(
+        dataset=asked.dataset,
+        network=asked.network,
+        profile=profile,
+        technique=asked.techniques,
+    )
+
+
+def pending(name: str, asked: Asked) -> list[Trial]:
+    """Return the trials that running a chapter will measure, none where it only reads."""
+    if asked.measure == "never" or (asked.measure == "auto" and not changed(name, asked)):
+        return []
+    have = select(asked, asked.profile)
+    done = have[have["reason"].notna() | (have["accuracy"].notna() & _timed(have, asked))]
+    keys = set(zip(done["technique"], done["seed"], strict=True))
+    return [trial for trial in asked.trials if (trial.technique, trial.seed) not in keys]
+
+
+def _timed(have: pd.DataFrame, asked: Asked) -> "pd.Series[bool]":
+    both = have["latency_ratio"].notna() & have["latency_ratio_builtin"].notna()
+    return both if asked.latency else both | True
+
+
+def _measure(missing: list[Trial], asked: Asked) -> None:
+    # The laboratory brings TensorFlow: only for those who need it.
+    from psutil import cpu_count
+
+    from dlmo import laboratory
+    from dlmo.laboratory import latency
+
+    wanted = [*missing, *(trial.sibling(latency.BASELINE) for trial in missing)]
+    made = laboratory.plan(wanted)
+    _say(f"{len(missing)} of {len(asked.trials)} trials are not measured yet: measuring them.")
+    if made.missing and _answers():
+        _agree(made, cpu_count() or 1)
+    done = laboratory.measure(wanted, with_latency=False, watch=_Watch())
+    if asked.latency:
+        latency.measure(done, seconds=LATENCY_SECONDS.get(asked.profile, 60.0))
+
+
+def _agree(made: "Plan", cores: int) -> None:
+    """Say what a plan costs, and ask where that is more than a few minutes.
+
+    Raises:
+        KeyboardInterrupt: the answer is no.
+    """
+    from dlmo.laboratory import cost
+
+    costs = cost.estimate(made)
+    seconds = cost.total(made.missing, costs, cores)
+    _say(f"That takes about {max(1, round(seconds / 60))} min of training.")
+    if (seconds > ASK_FROM or cost.unknown(made, costs)) and not _yes():
+        raise KeyboardInterrupt("nothing was measured")
+
+
+def _answers() -> bool:
+    """Say whether a person could answer: in a notebook's window or at a terminal.
+
+    papermill cannot; there `dlmo run` has said the cost and asked before it began.
+    """
+    try:
+        from IPython import get_ipython
+    except ImportError:
+        return sys.stdin.isatty()
+    shell = get_ipython()
+    kernel = getattr(shell, "kernel", None)
+    return bool(getattr(kernel, "_allow_stdin", False)) if kernel else sys.stdin.isatty()
+
+
+def _yes() -> bool:
+    return input("Go on? [Y/n] ").strip().lower() in ("", "y", "yes")
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+class _Watch:
+    """Says which node is at work, a line whenever that changes."""
+
+    def __init__(self) -> None:
+        self._said: str | None = None
+
+    def __call__(self, made: "Plan", running: dict, done: set[str]) -> None:
+        line = f"[{len(done)}/{len(made.missing)}] " + ", ".join(n.label for n in running.values())
+        if running and line != self._said:
+            self._said = line
+            _say(line)

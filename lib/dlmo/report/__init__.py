@@ -1,0 +1,1 @@
+"""What the report makes of records and the paper's tables: statistics, tables, charts."""

@@ -1,0 +1,330 @@
+"""One network on one dataset, technique by technique: what the paper says, and what we measured.
+
+`compare` gathers everything once, as numbers; tables, charts and sentences are made from it, so
+that they cannot disagree with each other.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dlmo import paper, records, techniques
+from dlmo.instruments import timing
+from dlmo.report import statistics
+from dlmo.report.statistics import Interval, Word
+
+ROWS: tuple[str, ...] = ("NQ", "NQ+FT", "BLQ", "FIQ", "F16", "QAT", "PRN", "PRQ")
+"""The rows of Tables 5 to 7, and the control that the paper lacks."""
+
+PARENT = "NQ"
+CONTROL = "NQ+FT"
+
+KERNELS = ("xnnpack", "builtin")
+"""The two sets of kernels with which latencies are measured."""
+
+
+@dataclass(frozen=True)
+class Printed:
+    """What the paper prints of one technique; sizes in bytes (its KB are 1000 bytes).
+
+    Attributes:
+        ratio: its latency over that of NQ in the same table, computed from the milliseconds.
+    """
+
+    accuracy: float
+    bytes: int
+    milliseconds: float
+    ratio: float
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A technique less another one with the same seed.
+
+    Attributes:
+        values: for each pair, in shares.
+        interval: the mean; over seeds, or over images where there is one pair of files of the same
+            weights.
+        word: what the differences say.
+        unit: "seed", or "file" where images were paired.
+    """
+
+    to: str
+    values: tuple[float, ...]
+    interval: Interval
+    word: Word
+    unit: str = "seed"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One technique, the paper's numbers and ours.
+
+    Attributes:
+        accuracies: test accuracy by seed.
+        accuracy: their mean and t-interval; for one seed, Wilson's interval over the images.
+        prediction: where one more measurement is expected; NaN for one seed.
+        bytes, zipped_bytes, nonzero, pruned_nonzero, memory: means over the seeds; NaN where
+            nothing was measured.
+        ratio: latency over NQ's by kernels, with an interval over processes and rounds.
+        reason: why it can't be had.
+    """
+
+    technique: str
+    printed: Printed | None = None
+    accuracies: Mapping[int, float] = field(default_factory=dict)
+    accuracy: Interval | None = None
+    prediction: Interval | None = None
+    bytes: float = np.nan
+    zipped_bytes: float = np.nan
+    nonzero: float = np.nan
+    pruned_nonzero: float = np.nan
+    memory: float = np.nan
+    parameters: float = np.nan
+    epochs: float = np.nan
+    ratio: Mapping[str, Interval] = field(default_factory=dict)
+    differences: Mapping[str, Difference] = field(default_factory=dict)
+    reason: str | None = None
+
+    @property
+    def measured(self) -> bool:
+        """Whether there is at least one accuracy of it."""
+        return bool(self.accuracies)
+
+    @property
+    def to_paper(self) -> float:
+        """Our mean accuracy less the paper's; NaN where one of the two is missing."""
+        if self.printed is None or self.accuracy is None:
+            return np.nan
+        return self.accuracy.estimate - self.printed.accuracy
+
+    @property
+    def expected(self) -> bool | None:
+        """Whether the paper's accuracy lies in our prediction interval; None where unknown."""
+        if self.printed is None or self.prediction is None or np.isnan(self.prediction.low):
+            return None
+        return self.prediction.low <= self.printed.accuracy <= self.prediction.high
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All techniques of one network on one dataset with one profile.
+
+    Attributes:
+        table: the number of the paper's table, None where the paper has no such network.
+        rows: by technique, in the order in which they were asked for.
+    """
+
+    dataset: str
+    network: str
+    profile: str
+    table: int | None
+    rows: Mapping[str, Row]
+
+    def __getitem__(self, technique: str) -> Row:
+        return self.rows.get(technique, Row(technique))
+
+    def measured(self, *names: str) -> list[Row]:
+        """Return the rows with an accuracy; all, or those of these techniques."""
+        wanted = names or tuple(self.rows)
+        return [self[name] for name in wanted if self[name].measured]
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was measured."""
+        return not self.measured()
+
+
+def compare(
+    rows: pd.DataFrame,
+    dataset: str,
+    network: str,
+    profile: str,
+    techniques: Sequence[str] = ROWS,
+) -> Comparison:
+    """Gather the paper's numbers and ours.
+
+    Args:
+        rows: of `records.select`; rows of other datasets, networks or profiles are left out.
+        dataset: as the report names it.
+        network: as the report names it.
+        profile: as the report names it.
+        techniques: which, in the order in which they are to be shown.
+    """
+    same = (rows["dataset"] == dataset) & (rows["network"] == network)
+    ours = rows[same & (rows["profile"] == profile)]
+    ratios = _latencies(ours)
+    table, printed = _printed(dataset, network)
+    by_name = {name: ours[ours["technique"] == name] for name in techniques}
+    made = {
+        name: _row(name, found, printed.get(name), ratios.get(name, {}), ours)
+        for name, found in by_name.items()
+    }
+    return Comparison(dataset, network, profile, table, made)
+
+
+def _row(
+    name: str,
+    found: pd.DataFrame,
+    printed: Printed | None,
+    ratio: Mapping[str, Interval],
+    ours: pd.DataFrame,
+) -> Row:
+    seeds = found.dropna(subset=["accuracy"]).drop_duplicates("seed").set_index("seed").sort_index()
+    reasons = found["reason"].dropna()
+    if seeds.empty:
+        return Row(name, printed, reason=str(reasons.iloc[0]) if len(reasons) else None)
+    accuracies = dict(zip(map(int, seeds.index), map(float, seeds["accuracy"]), strict=True))
+    return Row(
+        name,
+        printed,
+        accuracies=accuracies,
+        accuracy=_accuracy(seeds),
+        prediction=statistics.prediction(list(accuracies.values())),
+        ratio=ratio,
+        differences=_differences(name, seeds, ours),
+        bytes=_mean(seeds["bytes"]),
+        zipped_bytes=_mean(seeds["zipped_bytes"]),
+        nonzero=_mean(seeds["nonzero"]),
+        pruned_nonzero=_mean(seeds["pruned_nonzero"]),
+        memory=_mean(seeds["memory"]),
+        parameters=_mean(seeds["parameters"]),
+        epochs=_mean(seeds["epochs"]),
+    )
+
+
+def _mean(values: "pd.Series[Any]") -> float:
+    known = values.dropna().astype(float)
+    return float(known.mean()) if len(known) else np.nan
+
+
+def _accuracy(seeds: pd.DataFrame) -> Interval:
+    if len(seeds) > 1:
+        return statistics.mean(seeds["accuracy"].to_numpy(float))
+    share = float(seeds["accuracy"].iloc[0])
+    record = _measurements().get(str(seeds["accuracy_key"].iloc[0]))
+    if record is None:
+        return Interval(share, np.nan, np.nan, 1)
+    images = int(record.values["test_images"])
+    found = statistics.wilson(round(share * images), images)
+    return Interval(share, found.low, found.high, 1)
+
+
+# Differences ------------------------------------------------------------------------------------
+
+
+def _differences(name: str, seeds: pd.DataFrame, ours: pd.DataFrame) -> dict[str, Difference]:
+    return {other: _difference(other, name, seeds, ours) for other in comparators(name)}
+
+
+def comparators(name: str) -> tuple[str, ...]:
+    """Return what a technique is compared with: NQ, and the control where it was trained on."""
+    if name == PARENT:
+        return ()
+    return (PARENT, CONTROL) if _trained_on(name) and name != CONTROL else (PARENT,)
+
+
+def _trained_on(name: str) -> bool:
+    """Say whether a technique's weights are others than NQ's."""
+    return techniques.technique(name).steps != techniques.technique(PARENT).steps
+
+
+def _difference(other: str, name: str, seeds: pd.DataFrame, ours: pd.DataFrame) -> Difference:
+    base = ours[ours["technique"] == other].dropna(subset=["accuracy"])
+    base = base.drop_duplicates("seed").set_index("seed")
+    both = [seed for seed in seeds.index if seed in base.index]
+    less = seeds["accuracy"].loc[both] - base["accuracy"].loc[both]
+    values = tuple(float(value) for value in less)
+    if len(values) == 1 and not _trained_on(name) and other == PARENT:
+        found = _one_file(seeds.loc[both[0]], base.loc[both[0]])
+        if found is not None:
+            word = statistics.judge_files([found])
+            return Difference(other, values, found.difference, word, "file")
+    nothing = Interval(np.nan, np.nan, np.nan, 0)
+    interval = statistics.mean(values) if values else nothing
+    return Difference(other, values, interval, statistics.judge(values))
+
+
+def _one_file(row: "pd.Series[Any]", base: "pd.Series[Any]") -> statistics.Files | None:
+    """Compare two conversions of the same weights, image by image, where predictions are kept."""
+    kept = [_measurements().get(str(one["accuracy_key"])) for one in (row, base)]
+    if any(record is None or record.predictions is None for record in kept):
+        return None
+    right, other = (records.predictions(record)["test_correct"] for record in kept if record)
+    return statistics.paired_files(right, other)
+
+
+# Latency ----------------------------------------------------------------------------------------
+
+
+def _latencies(ours: pd.DataFrame) -> dict[str, dict[str, Interval]]:
+    """Return by technique and kernels the ratio to NQ, over all seeds' processes and rounds."""
+    names = dict(ours.dropna(subset=["deployable_key"])[["deployable_key", "technique"]].to_numpy())
+    found: dict[tuple[str, str], list[records.Measurement]] = {}
+    for record in _on_one_machine(_timed(names)):
+        kind = (names[record.identity.deployable], str(record.identity.settings["kernels"]))
+        found.setdefault(kind, []).append(record)
+    ratios: dict[str, dict[str, Interval]] = {}
+    for (technique, kernels), group in found.items():
+        ratios.setdefault(technique, {})[kernels] = _pooled(group)
+    return ratios
+
+
+def _timed(keys: Mapping[str, str]) -> Iterator[records.Measurement]:
+    for record in _measurements().values():
+        identity = record.identity
+        wanted = identity.instrument == "latency" and identity.settings.get("threads") == 1
+        if wanted and identity.deployable in keys and identity.settings.get("kernels") in KERNELS:
+            yield record
+
+
+def _on_one_machine(timed: Iterable[records.Measurement]) -> list[records.Measurement]:
+    """Keep the latencies of the machine that measured last: two machines make no average."""
+    found = list(timed)
+    if not found:
+        return []
+    machine = max(found, key=lambda one: one.provenance.started).identity.machine
+    return [one for one in found if one.identity.machine == machine]
+
+
+def _pooled(group: Sequence[records.Measurement]) -> Interval:
+    """Return the median ratio over processes and rounds of all seeds' files of one technique."""
+    if len(group) == 1:
+        values = group[0].values
+        low, high = values["ratio_interval"]
+        return Interval(float(values["ratio"]), float(low), float(high), 1)
+    processes = [process for record in group for process in record.values["ratios"]]
+    rounds = min(map(len, processes))
+    ratios = np.array([process[:rounds] for process in processes])[:, :, None]
+    lows, highs = timing.interval(ratios, seed=0)
+    return Interval(float(np.median(ratios)), float(lows[0]), float(highs[0]), len(group))
+
+
+def _measurements() -> dict[str, records.Measurement]:
+    return {one.key: one for one in records.every() if isinstance(one, records.Measurement)}
+
+
+# The paper --------------------------------------------------------------------------------------
+
+
+def _printed(dataset: str, network: str) -> tuple[int | None, dict[str, Printed]]:
+    results = paper.results()
+    rows = results[(results["dataset"] == dataset) & (results["network"] == network)]
+    if rows.empty:
+        return None, {}
+    # Table 14 repeats rows of others: the first table is where a network stands.
+    first = int(rows["table"].min())
+    rows = rows[rows["table"] == first].set_index("technique")
+    base = float(rows["latency_ms"].get(PARENT, np.nan))
+    return first, {
+        str(name): Printed(
+            float(row["accuracy"]),
+            int(row["bytes"]),
+            float(row["latency_ms"]),
+            float(row["latency_ms"]) / base,
+        )
+        for name, row in rows.iterrows()
+    }

@@ -1,0 +1,311 @@
+"""How numbers are judged: intervals, paired comparisons, equivalence, families of tests.
+
+The rules stand in the report's chapter on method and were fixed before the grid was measured:
+
+- The unit of a statement about a technique is the seed, paired by parent: a paired t-interval.
+- Wilson's interval and McNemar's test are about one file, or two conversions of the same weights.
+- "Similar" is equivalence, by two one-sided tests (TOST); "not significant" is never "equal".
+- A second measurement is judged by a prediction interval, not by the first one's confidence.
+
+All accuracies are shares (0 to 1), all differences are "this less that".
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+LEVEL = 0.95
+"""Confidence of every interval unless something else is asked for."""
+
+ALPHA = 0.05
+"""Level of every test."""
+
+MARGIN = 0.01
+"""How far apart two accuracies may be and still count as similar: 1 point."""
+
+Word = Literal["equivalent", "lower", "higher", "undecided", "one pair", "none"]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with its interval.
+
+    Attributes:
+        n: how many values (seeds, pairs or images) it rests on. With one value where a spread is
+            needed, `low` and `high` are NaN.
+    """
+
+    estimate: float
+    low: float
+    high: float
+    n: int
+
+    @property
+    def width(self) -> float:
+        """The length of the interval."""
+        return self.high - self.low
+
+    def excludes(self, value: float) -> bool:
+        """Say whether the interval lies wholly above or wholly below a value."""
+        return bool(self.low > value or self.high < value)
+
+
+@dataclass(frozen=True)
+class Files:
+    """Two files on the same images: what McNemar's test and the paired interval say."""
+
+    only_first: int
+    only_second: int
+    difference: Interval
+    p: float
+
+
+@dataclass(frozen=True)
+class Equivalence:
+    """Two one-sided tests: `p` is the larger of the two p-values."""
+
+    p_above: float
+    p_below: float
+
+    @property
+    def p(self) -> float:
+        """The p-value of equivalence."""
+        return max(self.p_above, self.p_below)
+
+
+# One file -------------------------------------------------------------------------------------
+
+
+def wilson(correct: int, images: int, level: float = LEVEL) -> Interval:
+    """Return Wilson's interval of one file's accuracy.
+
+    Raises:
+        ValueError: there are no images, or more correct ones than images.
+    """
+    if not 0 <= correct <= images or images == 0:
+        raise ValueError(f"{correct} correct of {images} images is not possible")
+    # Wilson, 1927; statsmodels imports for a second, and only tests of proportions need it.
+    from statsmodels.stats.proportion import proportion_confint
+
+    low, high = proportion_confint(correct, images, alpha=1 - level, method="wilson")
+    share = correct / images
+    # Rounding leaves the limits of 0 and 1 a hair off.
+    return Interval(share, min(float(low), share), max(float(high), share), images)
+
+
+def paired_files(first: ArrayLike, second: ArrayLike, level: float = LEVEL) -> Files:
+    """Compare two files on the same images: the exact McNemar test and a paired interval.
+
+    The interval is Newcombe's (Statistics in Medicine 17, 1998, method 10): two Wilson intervals,
+    joined by the correlation of the two files. Wald's would have no width where two files never
+    disagree, which is what BLQ and F16 often do.
+
+    Args:
+        first: for each image whether this file is right, bool [n].
+        second: the same of the file that it is compared with, bool [n].
+        level: of the interval.
+
+    Raises:
+        ValueError: the two are not about the same number of images.
+    """
+    right, other = np.asarray(first, bool), np.asarray(second, bool)
+    if right.shape != other.shape or right.ndim != 1 or not len(right):
+        raise ValueError("both files must have been shown the same images")
+    both, neither = int((right & other).sum()), int((~right & ~other).sum())
+    only_first, only_second = int((right & ~other).sum()), int((~right & other).sum())
+    from statsmodels.stats.contingency_tables import mcnemar
+
+    table = [[both, only_first], [only_second, neither]]
+    difference = _newcombe(both, only_first, only_second, neither, level)
+    return Files(only_first, only_second, difference, float(mcnemar(table, exact=True).pvalue))
+
+
+def _newcombe(both: int, first: int, second: int, neither: int, level: float) -> Interval:
+    n = both + first + second + neither
+    one, two = wilson(both + first, n, level), wilson(both + second, n, level)
+    phi = _correlation(both, first, second, neither)
+    estimate = one.estimate - two.estimate
+
+    def reach(up: float, down: float) -> float:
+        # Rounding can bring the square below zero when the two files agree on every image.
+        return float(np.sqrt(max(0.0, up**2 - 2 * phi * up * down + down**2)))
+
+    low = estimate - reach(one.estimate - one.low, two.high - two.estimate)
+    high = estimate + reach(one.high - one.estimate, two.estimate - two.low)
+    return Interval(estimate, low, high, n)
+
+
+def _correlation(both: int, first: int, second: int, neither: int) -> float:
+    """Return phi, with Newcombe's correction for continuity where it is positive."""
+    n = both + first + second + neither
+    margins = (both + first) * (second + neither) * (both + second) * (first + neither)
+    product = float(both * neither - first * second)
+    if product > 0:
+        product = max(0.0, product - n / 2)
+    return product / float(np.sqrt(float(margins))) if margins else 0.0
+
+
+# Seeds ----------------------------------------------------------------------------------------
+
+
+def mean(values: ArrayLike, level: float = LEVEL) -> Interval:
+    """Return the mean of values with its t-interval; one value has no interval.
+
+    Raises:
+        ValueError: there are no values.
+    """
+    numbers = _numbers(values)
+    estimate, n = float(numbers.mean()), len(numbers)
+    if n == 1:
+        return Interval(estimate, np.nan, np.nan, 1)
+    reach = _t(level, n) * float(numbers.std(ddof=1)) / n**0.5
+    return Interval(estimate, estimate - reach, estimate + reach, n)
+
+
+def paired(subject: ArrayLike, parent: ArrayLike, level: float = LEVEL) -> Interval:
+    """Return the mean of the differences, subject less parent, with its paired t-interval.
+
+    The images' own chance is not added: all pairs are shown the same test images.
+
+    Args:
+        subject: a value for each seed, [n].
+        parent: the value of the same seed's parent, [n] in the same order.
+        level: of the interval.
+
+    Raises:
+        ValueError: the two don't pair.
+    """
+    return mean(_differences(subject, parent), level)
+
+
+def prediction(values: ArrayLike, level: float = LEVEL) -> Interval:
+    """Return the interval in which a single further measurement is expected.
+
+    t · s · sqrt(1 + 1/k) to both sides of the mean of k values; one value predicts nothing.
+    """
+    numbers = _numbers(values)
+    estimate, k = float(numbers.mean()), len(numbers)
+    if k == 1:
+        return Interval(estimate, np.nan, np.nan, 1)
+    reach = _t(level, k) * float(numbers.std(ddof=1)) * (1 + 1 / k) ** 0.5
+    return Interval(estimate, estimate - reach, estimate + reach, k)
+
+
+def equivalence(differences: ArrayLike, margin: float = MARGIN) -> Equivalence:
+    """Test by TOST whether the mean difference lies within the margin on both sides.
+
+    Args:
+        differences: one for each pair, [n], n at least 2.
+        margin: the largest difference that still counts as none.
+
+    Raises:
+        ValueError: there are fewer than two pairs.
+    """
+    numbers = _numbers(differences)
+    return Equivalence(_one_sided(numbers, above=-margin), _one_sided(-numbers, above=-margin))
+
+
+def non_inferiority(differences: ArrayLike, margin: float = MARGIN) -> float:
+    """Return the p-value of "the mean difference is above minus the margin"."""
+    return _one_sided(differences, above=-margin)
+
+
+def superiority(differences: ArrayLike, margin: float = 0.0) -> float:
+    """Return the p-value of "the mean difference is above the margin"."""
+    return _one_sided(differences, above=margin)
+
+
+def _one_sided(differences: ArrayLike, above: float) -> float:
+    numbers = _numbers(differences)
+    if len(numbers) < 2:
+        raise ValueError("one pair decides nothing")
+    # Differences that only rounding tells apart have no spread: the mean is beyond doubt.
+    if np.ptp(numbers) < 1e-12:
+        return float(not numbers.mean() > above)
+    return float(stats.ttest_1samp(numbers, above, alternative="greater").pvalue)
+
+
+def _t(level: float, n: int) -> float:
+    return float(stats.t.ppf((1 + level) / 2, n - 1))
+
+
+def _numbers(values: ArrayLike) -> NDArray[np.float64]:
+    numbers = np.asarray(values, float)
+    if numbers.ndim != 1 or not len(numbers) or not np.isfinite(numbers).all():
+        raise ValueError("needs a row of at least one finite number")
+    return numbers
+
+
+def _differences(subject: ArrayLike, parent: ArrayLike) -> NDArray[np.float64]:
+    one, other = _numbers(subject), _numbers(parent)
+    if one.shape != other.shape:
+        raise ValueError(f"{len(one)} values and {len(other)} values don't pair")
+    return one - other
+
+
+# Words ----------------------------------------------------------------------------------------
+
+
+def judge(differences: ArrayLike, margin: float = MARGIN, alpha: float = ALPHA) -> Word:
+    """Return what the differences say, in one word.
+
+    "equivalent" where TOST puts the mean difference within the margin, else "lower" or "higher"
+    where the paired t-interval excludes no difference, else "undecided"; "one pair" decides
+    nothing, and "none" are no pairs.
+    """
+    numbers = np.asarray(differences, float)
+    if len(numbers) < 2:
+        return "one pair" if len(numbers) else "none"
+    if equivalence(numbers, margin).p < alpha:
+        return "equivalent"
+    return _side(mean(numbers, 1 - alpha))
+
+
+def judge_files(files: Sequence[Files], margin: float = MARGIN) -> Word:
+    """Return what pairs of files of the same weights say; every pair must agree.
+
+    "equivalent" where each paired interval lies wholly within the margin, "lower" or "higher"
+    where each McNemar test rejects on that side, else "undecided".
+    """
+    if not files:
+        return "none"
+    if all(abs(pair.difference.low) < margin > abs(pair.difference.high) for pair in files):
+        return "equivalent"
+    significant = all(pair.p < ALPHA for pair in files)
+    sides = {pair.difference.estimate > 0 for pair in files}
+    if significant and len(sides) == 1:
+        return "higher" if sides.pop() else "lower"
+    return "undecided"
+
+
+def _side(interval: Interval) -> Word:
+    if not interval.excludes(0):
+        return "undecided"
+    return "higher" if interval.estimate > 0 else "lower"
+
+
+# Families -------------------------------------------------------------------------------------
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Return p-values adjusted by Holm's method, in the order given (the family of claims)."""
+    return _adjusted(p, "holm")
+
+
+def benjamini_hochberg(p: Sequence[float]) -> list[float]:
+    """Return p-values adjusted for the false discovery rate (exploration), in the order given."""
+    return _adjusted(p, "fdr_bh")
+
+
+def _adjusted(p: Sequence[float], method: str) -> list[float]:
+    if not len(p):
+        return []
+    if not all(0 <= value <= 1 for value in p):
+        raise ValueError("p-values lie between 0 and 1")
+    from statsmodels.stats.multitest import multipletests
+
+    return [float(value) for value in multipletests(list(p), alpha=ALPHA, method=method)[1]]

@@ -1,0 +1,37 @@
+"""Tables as the pages show them: pandas' Styler with a fixed identity and a class of our own."""
+
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+
+import pandas as pd
+from pandas.io.formats.style import Styler
+
+Format = str | Callable[[object], str]
+
+
+def styled(
+    table: pd.DataFrame,
+    *,
+    caption: str | None = None,
+    formats: Mapping[str, Format] | None = None,
+    index: bool = False,
+    name: str | None = None,
+) -> Styler:
+    """Return the table for a page; numbers stand right, missing values are a dash.
+
+    Args:
+        table: what to show, one row a line; text is escaped.
+        caption: the sentence above it.
+        formats: for each column how to write its values, as `Styler.format` takes them.
+        index: whether to show the index.
+        name: the table's identity on its page; by default a hash of its contents, so that two
+            builds give the same bytes. Needed only where one page shows the same table twice.
+    """
+    identity = name or sha256(f"{caption}{table.to_csv()}".encode()).hexdigest()[:8]
+    style = Styler(table, uuid=identity, caption=caption, cell_ids=False)
+    style = style.format(dict(formats or {}), na_rep="–", escape="html")
+    # Without this class the theme treats the table as a picture and boxes it in dark mode.
+    style = style.set_table_attributes('class="dataframe"')
+    numbers = table.select_dtypes("number").columns
+    style = style.set_properties(subset=numbers, **{"text-align": "right"})
+    return style if index else style.hide(axis="index")

@@ -1,0 +1,118 @@
+"""Numbers as words and figures: plain strings, the same everywhere, ready to be glued.
+
+Accuracies and differences come in as shares (0 to 1) and go out as per cent and points; sizes come
+in as bytes and go out as KB of 1000 bytes. Spaces before units don't break; a minus is a minus.
+"""
+
+import math
+from collections.abc import Iterable
+
+from dlmo.report.statistics import Interval, Word
+
+MISSING = "not yet measured"
+"""What stands where there is no record yet."""
+
+NONE = "–"
+"""What stands where there is nothing to say: the paper has no such row, or no pairs."""
+
+_SMALL = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+_IRREGULAR = {"entry": "entries", "measurement of latency": "measurements of latency"}
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """Return a share as per cent: `71.9 %`."""
+    return f"{figure(100 * share, digits)}\u00a0%"
+
+
+def points(difference: float, digits: int = 1) -> str:
+    """Return a difference of shares in points, with its sign: `−3.2`, `+0.4`."""
+    return signed(100 * difference, digits)
+
+
+def kilobytes(size: float) -> str:
+    """Return a size in KB of 1000 bytes: `55.8 KB`, `9,405 KB`."""
+    return f"{kb(size)}\u00a0KB"
+
+
+def kb(size: float) -> str:
+    """Return a size in KB without its unit, to three digits or to the whole KB."""
+    value = size / 1000
+    return figure(value, 0 if value >= 100 else 1)
+
+
+def ratio(value: float) -> str:
+    """Return a ratio to two decimals below 10, to one below 100: `0.32`, `13.3`."""
+    return figure(value, 2 if abs(value) < 9.995 else 1 if abs(value) < 99.95 else 0)
+
+
+def times(value: float) -> str:
+    """Return a ratio of two printed numbers, to two digits: `0.50`, `4.8`, `11`."""
+    return figure(value, 2 if value < 0.995 else 1 if value < 9.95 else 0)
+
+
+def figure(value: float, digits: int) -> str:
+    """Return a number with so many decimals, or a dash where there is none."""
+    if value is None or math.isnan(value):
+        return NONE
+    written = f"{value:,.{digits}f}"
+    # A rounded zero has no sign.
+    nothing = not any(digit in written for digit in "123456789")
+    return written.lstrip("-") if nothing else written.replace("-", "\u2212")
+
+
+def signed(value: float, digits: int) -> str:
+    """Return a number with its sign, zero without."""
+    written = figure(value, digits)
+    plain = written == NONE or written.startswith("\u2212")
+    return written if plain or not any(digit in written for digit in "123456789") else f"+{written}"
+
+
+def count(number: int, thing: str) -> str:
+    """Return a number of things, small numbers in words: `five seeds`, `one pair`, `12 trials`."""
+    word = _SMALL[number] if 0 <= number < len(_SMALL) else f"{number:,}"
+    plural = _IRREGULAR.get(thing, f"{thing}s")
+    return f"{word} {thing if number == 1 else plural}"
+
+
+def listing(words: Iterable[str], link: str = "and") -> str:
+    """Return words as a list: `BLQ, FIQ and F16`; nothing for no words."""
+    *first, last = list(words) or [""]
+    return f"{', '.join(first)} {link} {last}" if first else last
+
+
+def begin(sentence: str) -> str:
+    """Return the sentence with a capital at its beginning."""
+    return sentence[:1].upper() + sentence[1:]
+
+
+def accuracy_with_interval(found: Interval) -> str:
+    """Return an accuracy in per cent with half its interval's width: `71.3 ± 0.4`."""
+    reach = found.width / 2
+    middle = figure(100 * found.estimate, 1)
+    return middle if math.isnan(reach) else f"{middle} ± {figure(100 * reach, 1)}"
+
+
+def difference_with_interval(found: Interval, digits: int = 2) -> str:
+    """Return a difference in points with its interval: `−0.21 (−0.50 to +0.08)`."""
+    middle = points(found.estimate, digits)
+    if math.isnan(found.low):
+        return middle
+    return f"{middle} ({points(found.low, digits)} to {points(found.high, digits)})"
+
+
+def ratio_with_interval(found: Interval) -> str:
+    """Return a ratio with its interval: `0.32 (0.30 to 0.35)`."""
+    if math.isnan(found.low) or found.width == 0:
+        return ratio(found.estimate)
+    return f"{ratio(found.estimate)} ({ratio(found.low)} to {ratio(found.high)})"
+
+
+def verdict(word: Word) -> str:
+    """Return a word of `statistics.judge` as a table says it."""
+    said: dict[Word, str] = {
+        "equivalent": "equivalent within 1 point",
+        "lower": "different: lower",
+        "higher": "different: higher",
+        "none": NONE,
+    }
+    return said.get(word, word)
