@@ -21,6 +21,7 @@ import make_records
 from dlmo import cli, laboratory, paths
 from dlmo.cli import costs, options
 from dlmo.errors import UserError
+from dlmo.laboratory import store
 from dlmo.trials import Trial
 
 DLMO = Path(sys.executable).with_name("dlmo")
@@ -410,7 +411,7 @@ def chapter(tmp_path: Path) -> Path:
 def test_a_chapter_runs_with_other_parameters(dlmo: Any, chapter: Path, tmp_path: Path) -> None:
     output = tmp_path / "out/again.ipynb"
     given = ("-p", "word=123", "-p", "times=3", "-p", "names=NQ,BLQ")
-    done = dlmo("run", str(chapter), *given, "-o", str(output), "--no-cost")
+    done = dlmo("run", str(chapter), *given, "-o", str(output))
     assert done.code == 0 and done.out == f"executed: {output}\n"
     cells = json.loads(output.read_text("utf-8"))["cells"]
     said = "".join("".join(part.get("text", [])) for cell in cells for part in cell["outputs"])
@@ -514,3 +515,61 @@ def test_all_shows_what_today_would_not_make(
         for more in ((), ("--all",))
     ]
     assert counts == [1, 2]
+
+
+def test_on_a_terminal_the_progress_is_drawn(surroundings: dict[str, str], measured: Done) -> None:
+    from dlmo.cli import progress
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    made, node = plan_of_one()
+    screen = Terminal()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {**surroundings, "COLUMNS": "120", "TERM": "xterm"}.items():
+            patch.setenv(name, value)
+        patch.setattr(sys, "stderr", screen)
+        store.note_progress(node.key, {"epoch": 2, "epochs": 8, "share": 0.5})
+        with progress.watching({node.key: 800.0}, 2) as watch:
+            watch(made, {node.key: node}, set())
+    said = screen.getvalue()
+    # Of eight epochs two and a half are done: 550 of 800 seconds remain.
+    assert "epoch 3/8" in said and "9 min left" in said and "0/4" in said
+    assert "digits/vggnet/NQ/smoke/5 · train" in said
+
+
+def plan_of_one() -> tuple[laboratory.Plan, laboratory.Node]:
+    trial = Trial(dataset="digits", network="vggnet", technique="NQ", profile="smoke", seed=5)
+    made = laboratory.plan([trial])
+    return made, made.missing[0]
+
+
+def test_elsewhere_there_is_a_line_each_half_minute_and_for_each_finished_node(
+    surroundings: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from dlmo.cli import progress
+
+    for name, value in surroundings.items():
+        monkeypatch.setenv(name, value)
+    made, node = plan_of_one()
+    clock = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    watch = progress.Lines(progress.Outlook({node.key: 100.0}, cores=2))
+    capsys.readouterr()
+    for second in range(100):
+        clock[0] = 1000.0 + second
+        # Twice as slow as estimated: a hundredth every two seconds.
+        done = second / 200
+        epoch = int(done * 4)
+        store.note_progress(node.key, {"epoch": epoch, "epochs": 4, "share": done * 4 - epoch})
+        watch(made, {node.key: node}, set())
+    watch(made, {}, {node.key})
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith(
+        "[0/4] digits/vggnet/NQ/smoke/5 · train: epoch 1/4, about 3 min left"
+    )
+    assert lines[-1] == "[1/4] digits/vggnet/NQ/smoke/5 · train: done, 99 s"
+    assert len(lines) == 7  # three times the node and the plan, and the end

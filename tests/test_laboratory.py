@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,8 +16,9 @@ import psutil
 import pytest
 
 from dlmo import laboratory, records, trials
-from dlmo.errors import UserError
-from dlmo.laboratory import store
+from dlmo.errors import ImpossibleError, UserError
+from dlmo.laboratory import schedule, store
+from dlmo.training import compression, steps
 
 RUN = Path(__file__).with_name("lab_run.py")
 LONG = "digits/vggnet/NQ/smoke/0{train.epochs=20}"
@@ -208,3 +210,25 @@ def test_a_batch_larger_than_the_data_is_refused_before_any_work(folders: Path) 
             [trials.parse("digits/vggnet/NQ/smoke/0{batch_size=5000}")], with_latency=False
         )
     assert records.every() == []
+
+
+def test_what_cannot_be_had_is_recorded_with_its_reason_and_stops_nothing_else(
+    folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The refusal is made up: every layer of the report's own networks can be simulated."""
+    wanted = [trials.parse(f"digits/vggnet/{name}/smoke/0") for name in ("QAT", "BLQ", "PRN+QAT")]
+
+    def refuse(*_: object, **__: object) -> None:
+        raise ImpossibleError("QAT cannot simulate the layer 'mystery'")
+
+    monkeypatch.setattr(compression, "quantize", refuse)
+    monkeypatch.setattr(steps, "configure", lambda _: True)  # stay in this process
+    monkeypatch.setattr(schedule, "ProcessPoolExecutor", lambda **_: ThreadPoolExecutor(1))
+    monkeypatch.setattr(ThreadPoolExecutor, "shutdown", lambda *_, **__: None)
+    laboratory.measure(wanted, with_latency=False)
+    rows = records.table().set_index("technique")
+    for name in ("QAT", "PRN+QAT"):
+        assert rows.loc[name, "reason"] == "QAT cannot simulate the layer 'mystery'"
+    measured = rows["accuracy"].notna().to_dict()
+    assert measured == {"BLQ": True, "QAT": False, "PRN+QAT": False}
+    assert not laboratory.plan(wanted).missing

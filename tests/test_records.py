@@ -380,7 +380,7 @@ def test_what_cannot_be_had_is_a_row_with_its_reason() -> None:
     chain = make_records.weights(trial("QAT"))
     record = records.make(
         records.Unavailable,
-        chain[-1].identity,
+        make_records.deployable(trial("QAT"), chain[-1]).identity,
         trial=trial("QAT"),
         provenance=make_records.provenance(),
         reason="a layer can't be quantized",

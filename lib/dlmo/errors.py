@@ -5,7 +5,11 @@ from difflib import get_close_matches
 
 
 class UserError(Exception):
-    """What a user gave cannot be used. The message is one line: what is wrong, where, what to do."""
+    """What a user gave can't be used. The message is one line: what is wrong, where, what to do."""
+
+
+class ImpossibleError(Exception):
+    """A trial that cannot be had, and the reason: it becomes a record, and the book shows it."""
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:

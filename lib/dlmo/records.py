@@ -274,7 +274,7 @@ def table(records: Iterable[Record] | None = None) -> pd.DataFrame:
     rows = [
         _row(record, weights, measured.get(record.key, []))
         for record in found
-        if isinstance(record, Deployable | Unavailable)
+        if isinstance(record, Deployable | Unavailable) and record.identity.kind == "deployable"
     ]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     return frame.sort_values(list(COLUMNS[:6]), ignore_index=True).astype(_TYPES)

@@ -1,4 +1,4 @@
-"""The one notation for a name with options: `cifar10[automobile,truck]`, `wrn[depth=16,width=4]`."""
+"""The one notation for a name with options: `cifar10[automobile,truck]`, `wrn[depth=16]`."""
 
 import re
 

@@ -1,8 +1,6 @@
 """Chapters by name, and the trials that they show."""
 
 from collections.abc import Mapping
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,11 +28,13 @@ def find(name: str) -> Path:
     return folder / f"{stem}.ipynb"
 
 
-def trials(chapter: str, parameters: Mapping[str, Any]) -> "list[Trial] | None":
-    """Return the trials that a chapter shows with some parameters; None where it declares none."""
-    if find_spec("dlmo.chapter") is None:
-        return None
-    return list(import_module("dlmo.chapter").trials(chapter, dict(parameters)))
+def pending(notebook: Path, parameters: Mapping[str, Any]) -> "list[Trial]":
+    """Return the trials that running a chapter of the book with some parameters will measure."""
+    from dlmo import chapter
+
+    if notebook.parent != paths.ROOT / "chapters" or not chapter.trials(notebook.stem, parameters):
+        return []
+    return chapter.pending(notebook.stem, chapter.ask(notebook.stem, parameters))
 
 
 def required(chapter: str) -> "list[Trial]":
@@ -43,7 +43,9 @@ def required(chapter: str) -> "list[Trial]":
     Raises:
         UserError: there is no such chapter, or it declares no trials.
     """
-    found = trials(find(chapter).stem, {})
+    from dlmo import chapter as declared
+
+    found = declared.trials(find(chapter).stem, {})
     if not found:
-        raise UserError(f"the chapter {chapter} declares no trials; select them by --network")
+        raise UserError(f"the chapter {chapter} is about no trials; select some by --network")
     return found

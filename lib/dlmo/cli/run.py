@@ -49,7 +49,7 @@ def run(
         return
     values = _values(notebook, declared, pairs(parameter))
     target = _target(notebook, output, values)
-    if cost and not _agreed(notebook.stem, values, yes):
+    if cost and not _agreed(notebook, values, yes):
         raise typer.Exit(0)
     _execute(notebook, target, values)
 
@@ -114,11 +114,11 @@ def _target(notebook: Path, output: Path | None, values: Mapping[str, Any]) -> P
     return target
 
 
-def _agreed(chapter: str, values: Mapping[str, Any], yes: bool) -> bool:
+def _agreed(notebook: Path, values: Mapping[str, Any], yes: bool) -> bool:
     """Say what the chapter's missing trials will cost, and ask if that is much."""
     from dlmo.cli import chapters, costs
 
-    wanted = chapters.trials(chapter, values)
+    wanted = chapters.pending(notebook, values)
     if not wanted:
         return True
     from psutil import cpu_count

@@ -7,6 +7,7 @@ run the real training step on random images, in a process of the kind that will 
 import os
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager, suppress
@@ -55,7 +56,7 @@ class Probe:
         shape: of an image: height, width, channels.
         classes: how many.
         recipe: of the step, without what doesn't change the speed.
-        earlier: the steps before it (QAT after PRN keeps the zeros).
+        earlier: what of the steps before it matters (QAT after PRN keeps the zeros).
         teacher: name, width and depth of the teacher, for `distil`.
     """
 
@@ -89,7 +90,7 @@ class Speed(NamedTuple):
 
 
 def estimate(
-    made: Plan, *, told: Told | None = None, limit: float = 120.0, patience: float = 90.0
+    made: Plan, *, told: Told | None = None, limit: float = 180.0, patience: float = 90.0
 ) -> dict[str, float]:
     """Return how many seconds each missing training will take, by its key.
 
@@ -148,17 +149,18 @@ def _probe(made: Plan, node: Node) -> Probe | None:
     sizes = _sizes(identity.dataset)
     if sizes is None:
         return None
-    step: StepName = identity.step
+    earlier = [ancestor.step for ancestor in node.ancestors]
     teacher = made.nodes.get(identity.teacher or "")
     same = {"epochs": _ENDLESS, "learning_rate": 0.001, "label_smoothing": 0.0}
     return Probe(
-        step=step,
+        # Training on is training.
+        step="train" if identity.step == "finetune" else identity.step,
         network=identity.network,
         build=(identity.build["width"], identity.build["depth"]),
         shape=sizes.shape,
         classes=len(datasets.classes(identity.dataset)),
         recipe=_recipe(identity).model_copy(update=same),
-        earlier=tuple(ancestor.step for ancestor in node.ancestors),
+        earlier=("prune",) if identity.step == "qat" and "prune" in earlier else (),
         teacher=_of_teacher(_weights(teacher)) if teacher else None,
     )
 
@@ -173,8 +175,7 @@ def _weights(node: Node) -> records.WeightsIdentity:
 
 
 def _recipe(identity: records.WeightsIdentity) -> Step:
-    step: StepName = identity.step
-    return STEP_MODELS[step].model_validate(identity.recipe)
+    return STEP_MODELS[identity.step].model_validate(identity.recipe)
 
 
 class _Sizes(NamedTuple):
@@ -239,7 +240,10 @@ def _speeds(
 def _process() -> Iterator[ProcessPoolExecutor]:
     pool = ProcessPoolExecutor(max_workers=1)
     try:
-        yield pool
+        with warnings.catch_warnings():
+            # Networks of growing size look like a leak; a new worker is as good as the old one.
+            warnings.filterwarnings("ignore", message="A worker was restarted")
+            yield pool
     finally:
         pool.shutdown(wait=False, kill_workers=True)
 

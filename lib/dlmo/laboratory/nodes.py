@@ -13,7 +13,7 @@ import numpy as np
 from loky import ProcessPoolExecutor
 
 from dlmo import conversion, datasets, deployable, instruments, machine, networks, records
-from dlmo.errors import UserError
+from dlmo.errors import ImpossibleError, UserError
 from dlmo.files import sha256
 from dlmo.keras_ import keras
 from dlmo.laboratory import store
@@ -144,8 +144,8 @@ def _train(node: Node) -> None:
             earlier=[ancestor.step for ancestor in node.ancestors],
             teacher=teacher,
         )
-    except ValueError as error:
-        _give_up(node, watch, error)
+    except ImpossibleError as error:
+        give_up(node, watch, str(error))
         return
     weights = trained.get_weights()
     _refuse_nan(node, weights)
@@ -317,9 +317,8 @@ class _Progress:
             store.note_progress(self._key, {"epoch": epoch, "epochs": epochs, "share": share})
 
 
-def _give_up(node: Node, watch: Stopwatch, error: ValueError) -> None:
-    """Record that a trial cannot be had, and the library's own reason."""
-    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+def give_up(node: Node, watch: Stopwatch, reason: str) -> None:
+    """Record that a trial cannot be had, and why."""
     made = records.make(
         records.Unavailable,
         node.identity,

@@ -3,13 +3,15 @@
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 
 from loky import ProcessPoolExecutor
 from psutil import cpu_count
 
+from dlmo import records
 from dlmo.errors import UserError
 from dlmo.laboratory import latency
-from dlmo.laboratory.nodes import Node, leave_with_parent, run
+from dlmo.laboratory.nodes import Node, Stopwatch, give_up, leave_with_parent, run
 from dlmo.laboratory.plan import Plan, plan
 from dlmo.trials import Trial
 
@@ -49,9 +51,18 @@ def measure(
     made = plan(wanted)
     if made.missing:
         _Run(made, workers or cpu_count() or 1, scheduler, watch).until_done()
+        _explain(plan(wanted))
     if with_latency:
         latency.measure(made)
     return made
+
+
+def _explain(made: Plan) -> None:
+    """Give each trial that stands on something impossible a record of its own that says why."""
+    for trial, reason in made.unavailable.items():
+        key = made.deployables[trial]
+        if records.find(key) is None:
+            give_up(replace(made.nodes[key], trial=trial), Stopwatch(0), reason)
 
 
 class _Run:
@@ -104,7 +115,17 @@ class _Run:
         if isinstance(future.exception(), BrokenExecutor):
             raise BrokenExecutor from future.exception()
         del self._running[future]
-        self._done.add(future.result())
+        key = future.result()
+        self._done.add(key)
+        if isinstance(records.find(key), records.Unavailable):
+            self._drop_children(key)
+
+    def _drop_children(self, key: str) -> None:
+        """Forget what stands on something that cannot be had; its record says why."""
+        for node in list(self._waiting.values()):
+            if key in node.parents and node.key in self._waiting:
+                del self._waiting[node.key]
+                self._drop_children(node.key)
 
     def _requeue(self) -> None:
         for node in self._running.values():
