@@ -1,6 +1,7 @@
 """The laboratory: each node once, resumable, safe against killed processes and full disks."""
 
 import errno
+import hashlib
 import os
 import signal
 import subprocess
@@ -12,12 +13,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import psutil
 import pytest
 
 from dlmo import laboratory, records, trials
 from dlmo.errors import ImpossibleError, UserError
 from dlmo.laboratory import schedule, store
+from dlmo.laboratory.keep import keep
 from dlmo.training import compression, steps
 
 RUN = Path(__file__).with_name("lab_run.py")
@@ -148,6 +151,13 @@ def test_nothing_is_made_twice(folders: Path) -> None:
     again = laboratory.measure([trials.parse(text) for text in wanted], with_latency=False)
     assert not again.missing
     assert stamps == {path: path.stat().st_mtime_ns for path in (folders / "results").rglob("*")}
+    kept = keep([trials.parse(text) for text in wanted])
+    listed = pd.read_csv(folders / "models" / "models.csv")
+    assert len(kept) == len(listed) == len(names)
+    for file in kept:
+        row = listed[listed["file"] == file.relative_to(folders / "models").as_posix()].iloc[0]
+        assert row["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
+        assert row["bytes"] == file.stat().st_size
 
 
 def test_a_broken_checkpoint_is_set_aside_and_trained_again(folders: Path) -> None:

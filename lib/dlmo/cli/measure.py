@@ -11,11 +11,11 @@ from dlmo.cli.options import (
     Networks,
     Parameters,
     PlanFormat,
+    Profile,
+    Seeds,
     Techniques,
     ordered,
-    pairs,
-    seeds,
-    words,
+    selected,
 )
 from dlmo.errors import UserError
 
@@ -23,11 +23,6 @@ if TYPE_CHECKING:
     from dlmo.laboratory import Plan
     from dlmo.trials import Trial
 
-Profile = Annotated[str, typer.Option("--profile", metavar="NAME", help="Set of recipes.")]
-Seeds = Annotated[
-    list[str] | None,
-    typer.Option("--seed", "-s", metavar="N", help="Seed or range, 0-4; may be repeated.  [0]"),
-]
 Chapter = Annotated[
     str | None, typer.Option(metavar="NAME", help="The trials that a chapter shows.")
 ]
@@ -75,7 +70,7 @@ def measure(
         _refuse_both(dataset, network, technique, seed, parameter)
         wanted = _of_chapter(chapter)
     else:
-        wanted = _selected(dataset, network, technique, profile, seed, parameter)
+        wanted = selected(dataset, network, technique, profile, seed, parameter)
     wanted = ordered(_with_baselines(wanted) if latency else wanted)
     made, late = _planned(wanted, latency)
     found = words_of_cost.estimate(made) if cost else {}
@@ -95,42 +90,6 @@ def _of_chapter(name: str) -> "list[Trial]":
     from dlmo.cli import chapters
 
     return chapters.required(name)
-
-
-def _selected(
-    dataset: list[str] | None,
-    network: list[str] | None,
-    technique: list[str] | None,
-    profile: str,
-    seed: list[str] | None,
-    parameter: list[str] | None,
-) -> "list[Trial]":
-    """Return the trials of a selection; names are checked as far as that is quick."""
-    from dlmo import datasets, recipes
-    from dlmo.techniques import PAPER
-    from dlmo.trials import Trial
-
-    if not dataset or not network:
-        raise UserError("say what to measure: --dataset NAME and --network NAME, or --chapter NAME")
-    recipes.profile(profile)
-    for name in words(dataset):
-        datasets.classes(name)
-    changed = {key: recipes.value(word) for key, word in pairs(parameter).items()}
-    overrides = recipes.parse_overrides(changed)
-    return [
-        Trial(
-            dataset=one,
-            network=name,
-            technique=short,
-            profile=profile,
-            seed=number,
-            overrides=overrides,
-        )
-        for one in words(dataset)
-        for name in words(network)
-        for number in seeds(seed or ["0"])
-        for short in words(technique) or PAPER
-    ]
 
 
 def _with_baselines(wanted: "list[Trial]") -> "list[Trial]":

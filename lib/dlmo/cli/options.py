@@ -51,6 +51,13 @@ class PlanFormat(StrEnum):
     JSON = "json"
 
 
+Profile = Annotated[str, typer.Option("--profile", metavar="NAME", help="Set of recipes.")]
+Seeds = Annotated[
+    list[str] | None,
+    typer.Option("--seed", "-s", metavar="N", help="Seed or range, 0-4; may be repeated.  [0]"),
+]
+
+
 def words(given: Iterable[str] | None) -> list[str]:
     """Return the names in repeated options and comma lists, each once, in their order.
 
@@ -105,3 +112,39 @@ def ordered(trials: Iterable["Trial"]) -> list["Trial"]:
     for trial in trials:
         groups.setdefault((trial.dataset, trial.network), []).append(trial)
     return [trial for group in groups.values() for trial in group]
+
+
+def selected(
+    dataset: list[str] | None,
+    network: list[str] | None,
+    technique: list[str] | None,
+    profile: str,
+    seed: list[str] | None,
+    parameter: list[str] | None,
+) -> "list[Trial]":
+    """Return the trials of a selection; names are checked as far as that is quick."""
+    from dlmo import datasets, recipes
+    from dlmo.techniques import PAPER
+    from dlmo.trials import Trial
+
+    if not dataset or not network:
+        raise UserError("say what to measure: --dataset NAME and --network NAME, or --chapter NAME")
+    recipes.profile(profile)
+    for name in words(dataset):
+        datasets.classes(name)
+    changed = {key: recipes.value(word) for key, word in pairs(parameter).items()}
+    overrides = recipes.parse_overrides(changed)
+    return [
+        Trial(
+            dataset=one,
+            network=name,
+            technique=short,
+            profile=profile,
+            seed=number,
+            overrides=overrides,
+        )
+        for one in words(dataset)
+        for name in words(network)
+        for number in seeds(seed or ["0"])
+        for short in words(technique) or PAPER
+    ]
