@@ -1,4 +1,4 @@
-"""Run trials in a process of their own, for tests that kill it: `lab_run.py TRIAL … [--scheduler A]`."""
+"""Run trials in a process of their own, so that a test can kill it: `lab_run.py TRIAL …`."""
 
 import sys
 

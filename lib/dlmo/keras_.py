@@ -17,7 +17,6 @@ os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
-
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Hide what TensorFlow's C++ code writes while it is imported, whatever its log level.

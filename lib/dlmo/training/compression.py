@@ -4,10 +4,11 @@ The Model Optimization Toolkit (tfmot) simulates a quantized network by wrapping
 own registry refuses four kinds of layers that the paper's networks have: the hard swish and hard
 sigmoid of MobileNet v3, the `Multiply` of its squeeze-and-excite, and a batch normalisation that
 does not directly follow a convolution (every pre-activation network). `_Registry` and `_Layout`
-teach it these, and mend two more things:
+teach it these, and mend three more things:
 
 - tfmot simulates a depthwise kernel with one scale, where the file has one a channel:
   `ChannelwiseDepthwise` simulates what is deployed;
+- tfmot gives an average pooling a scale of its own, which the converter refuses;
 - each range begins at [-6, 6], those of activations move by a thousandth a step, and the input's
   begins at [0, 0]: a short training would simulate ranges that the network does not have.
   `quantize` sets the weights' ranges from the weights, the input's to [-1, 1], and those of the
@@ -19,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from dlmo.errors import ImpossibleError
 from dlmo.keras_ import keras, tf, tfmot
 from dlmo.networks.activations import HardSigmoid, HardSwish
 
@@ -29,6 +31,9 @@ _OUTPUT_ONLY = (
     HardSigmoid,
     HardSwish,
 )
+_SAME_SCALE = (keras.layers.AveragePooling2D,)
+"""What the file computes on its input's scale. tfmot gives it one of its own: no conversion."""
+
 _INPUT_RANGE = (-1.0, 1.0)
 """What the networks take: the host computes x / 127.5 - 1."""
 
@@ -102,6 +107,8 @@ class _Registry(_stock.QuantizeRegistry):
     def get_quantize_config(self, layer: keras.layers.Layer) -> Any:
         if isinstance(layer, _OUTPUT_ONLY):
             return OutputOnly()
+        if isinstance(layer, _SAME_SCALE):
+            return OutputOnly(quiet=True)
         config = self._stock.get_quantize_config(layer)
         if isinstance(layer, keras.layers.DepthwiseConv2D):
             config.weight_quantizer = ChannelwiseDepthwise()
@@ -144,16 +151,21 @@ def quantize(
 
     Returns:
         A model from the same images to the same logits, give or take the quantization.
+
+    Raises:
+        ImpossibleError: a layer of a model of one's own has no simulation.
     """
     stock = (
         _stock.collab_opts.Default8BitPrunePreserveQuantizeScheme
         if preserve_sparsity
         else _stock.default_8bit.Default8BitQuantizeScheme
     )()
+    scheme = _Scheme(stock)
+    _refuse_unknown_layers(model, scheme.get_quantize_registry())
     with _stock.quantize_scope({"OutputOnly": OutputOnly}):
         annotated = _stock.quantize_annotate_model(_copy(model))
         keras.backend.reset_uids()
-        quantized = _stock.quantize_apply(annotated, _Scheme(stock))
+        quantized = _stock.quantize_apply(annotated, scheme)
     _set_weight_ranges(quantized)
     _set_activation_ranges(quantized, model, images)
     return quantized
@@ -217,6 +229,15 @@ def prunable(model: keras.Model) -> list[str]:
     ]
 
 
+def _refuse_unknown_layers(model: keras.Model, registry: _Registry) -> None:
+    for layer in model.layers:
+        if not isinstance(layer, keras.layers.InputLayer) and not registry.supports(layer):
+            raise ImpossibleError(
+                f"QAT cannot simulate the layer {layer.name!r} ({type(layer).__name__}) of the "
+                f"model {model.name!r}; build it from Keras layers as those in lib/dlmo/networks"
+            )
+
+
 def _copy(model: keras.Model) -> keras.Model:
     copy = keras.models.clone_model(model)
     copy.set_weights(model.get_weights())
@@ -247,9 +268,11 @@ def _feeds_only_a_relu(layer: keras.layers.Layer) -> bool:
 
 def _rebuild(model: keras.Model) -> keras.Model:
     """Build the plain model anew, from the configurations of the wrapped layers."""
-    image = keras.Input(model.input_shape[1:], name=model.layers[0].name)
+    image = keras.Input(model.input_shape[1:], name=model.input_names[0])
     made = {id(model.input): image}
-    for layer in model.layers[1:]:
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.InputLayer):
+            continue
         source = tf.nest.map_structure(lambda tensor: made[id(tensor)], layer.input)
         unwrapped = _unwrapped(layer)
         made[id(layer.output)] = unwrapped(source) if unwrapped else source
@@ -282,16 +305,16 @@ def _set_weight_ranges(quantized: keras.Model) -> None:
 def _set_activation_ranges(
     quantized: keras.Model, model: keras.Model, images: np.ndarray | None
 ) -> None:
-    entrance = quantized.layers[1].quantizer_vars
-    _set_range(entrance["min_var"], entrance["max_var"], *_INPUT_RANGE)
+    for entrance in (layer for layer in quantized.layers if hasattr(layer, "quantizer_vars")):
+        limits = entrance.quantizer_vars
+        _set_range(limits["min_var"], limits["max_var"], *_INPUT_RANGE)
     if images is None:
         return
     ranged = [layer for layer in _wrappers(quantized) if _activation_limits(layer)]
-    limits = [_activation_limits(layer) for layer in ranged]
     inside = [model.get_layer(layer.layer.name).output for layer in ranged]
-    outputs = keras.Model(model.input, inside)
-    lows, highs = _extremes(outputs, images)
-    for (low_variable, high_variable), low, high in zip(limits, lows, highs, strict=True):
+    lows, highs = _extremes(keras.Model(model.input, inside), images)
+    for layer, low, high in zip(ranged, lows, highs, strict=True):
+        low_variable, high_variable = _activation_limits(layer)
         _set_range(low_variable, high_variable, min(low, 0.0), max(high, 0.0))
 
 
