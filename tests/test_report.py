@@ -220,11 +220,13 @@ def test_seeds_that_have_no_partner_are_left_out(results):
 
 def test_what_cannot_be_had_says_why(results):
     write(trial("NQ"), 0.7)
-    last = make_records.weights(trial("QAT"))[-1]
+    chain = make_records.weights(trial("QAT"))
+    for record in chain:
+        records.write(record)
     records.write(
         records.make(
             records.Unavailable,
-            last.identity,
+            make_records.deployable(trial("QAT"), chain[-1]).identity,
             trial=trial("QAT"),
             provenance=make_records.provenance(),
             reason="tfmot knows no such layer",
@@ -663,20 +665,20 @@ def test_the_parameters_are_documented_literals():
 
 
 @pytest.mark.timeout(300)
-def test_the_chapter_trains_and_measures_what_is_missing_and_checks_itself(tmp_path, monkeypatch):
+def test_the_chapter_trains_and_measures_what_is_missing(tmp_path, monkeypatch):
     for variable, folder in live.FOLDERS.items():
         monkeypatch.setenv(variable, str(tmp_path / folder))
     given = {
         "dataset": "digits",
         "profile": "smoke",
-        "techniques": ["NQ", "FIQ", "PRN"],
+        "techniques": ["NQ", "FIQ"],
         "latency": False,
+        "live": False,
     }
     values = glued(execute(CHAPTER, tmp_path / "out.ipynb", given, limit=280))
-    assert "NQ, FIQ and PRN, one seed each" in values["measured"]
-    assert "all that must hold, holds" in values["checked"]
+    assert "NQ and FIQ, one seed each" in values["measured"]
     rows = records.select(dataset="digits", network="vggnet", profile="smoke")
-    assert list(rows["technique"]) == ["FIQ", "NQ", "PRN"]
+    assert list(rows["technique"]) == ["FIQ", "NQ"]
     assert rows["accuracy"].gt(0.5).all()
     pairs = itertools.chain.from_iterable(record.trial for record in records.every())
     assert {value for key, value in pairs if key == "seed"} == {0}

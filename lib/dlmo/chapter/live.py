@@ -9,11 +9,10 @@ from pathlib import Path
 import pandas as pd
 
 from dlmo import records
+from dlmo.chapter.measuring import THREADS
 from dlmo.trials import Trial
 
 DATASET, PROFILE = "digits", "smoke"
-THREADS = 2
-"""As the recipes of the profile have it."""
 
 FOLDERS = {"DLMO_RESULTS": "results", "DLMO_STORE": "store", "DLMO_MODELS": "models"}
 """The folders that a check must not write to, by the variable that moves them."""
@@ -58,13 +57,15 @@ def live_check(
 
 
 def _make(wanted: list[Trial]) -> None:
-    # TensorFlow only here; and in this process, since a worker would have to import it once more.
+    # TensorFlow only here; and in this process if that is possible, since a worker would have to
+    # import it once more. Planning builds networks, and then the number of threads stands.
     from dlmo import laboratory
     from dlmo.laboratory import nodes
     from dlmo.training import steps
 
-    # Planning builds networks, and then the number of threads stands.
-    steps.configure(THREADS)
+    if not steps.configure(THREADS):
+        laboratory.measure(wanted, workers=1, with_latency=False)
+        return
     for node in laboratory.plan(wanted).missing:
         nodes.run(node)
 

@@ -57,7 +57,9 @@ def accuracy_against_size(comparison: Comparison) -> Drawn:
         y=alt.Y("accuracy:Q", title="Accuracy (%)").scale(zero=False, padding=16),
         shape=_shape("source", _SHAPES, frame, "Source"),
     )
-    seeds = base.mark_rule(strokeWidth=2, tooltip=False).encode(y="least:Q", y2="most:Q")
+    seeds = base.mark_rule(strokeWidth=2, tooltip=False, aria=False).encode(
+        y="least:Q", y2="most:Q"
+    )
     return _finished(
         _layers(marks, seeds, frame, "least"),
         380,
@@ -116,8 +118,10 @@ def latency_ratios(comparison: Comparison) -> Drawn:
         x=_logarithmic("ratio", "Latency, ratio to NQ (less is faster)", 16),
         shape=_shape("series", _SERIES_SHAPES, frame, "Runtime"),
     )
-    reach = base.mark_rule(strokeWidth=2, tooltip=False).encode(x="low:Q", x2="high:Q")
-    one = _constant().mark_rule(strokeDash=[4, 3], color=charts.MUTED.light, tooltip=False)
+    reach = base.mark_rule(strokeWidth=2, tooltip=False, aria=False).encode(x="low:Q", x2="high:Q")
+    one = _constant().mark_rule(
+        strokeDash=[4, 3], color=charts.MUTED.light, tooltip=False, aria=False
+    )
     return _finished(
         one.encode(x=alt.datum(1)) + _layers(marks, reach, frame, "low"),
         60 + 44 * len(shown),
@@ -205,10 +209,12 @@ def differences(comparison: Comparison) -> Drawn:
         x=alt.X("difference:Q", title="Difference in accuracy (points)").scale(padding=12),
         shape=_shape("against", shapes, frame, "Difference"),
     )
-    reach = base.mark_rule(strokeWidth=2, tooltip=False).encode(x="low:Q", x2="high:Q")
+    reach = base.mark_rule(strokeWidth=2, tooltip=False, aria=False).encode(x="low:Q", x2="high:Q")
     edge = 100 * MARGIN
-    band = _constant().mark_rect(color=charts.RULE.light, opacity=0.45, tooltip=False)
-    zero = _constant().mark_rule(strokeDash=[4, 3], color=charts.MUTED.light, tooltip=False)
+    band = _constant().mark_rect(color=charts.RULE.light, opacity=0.45, tooltip=False, aria=False)
+    zero = _constant().mark_rule(
+        strokeDash=[4, 3], color=charts.MUTED.light, tooltip=False, aria=False
+    )
     return _finished(
         band.encode(x=alt.datum(-edge), x2=alt.datum(edge))
         + zero.encode(x=alt.datum(0))

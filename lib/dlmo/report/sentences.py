@@ -19,7 +19,7 @@ from dlmo.report.comparison import (
     comparators,
 )
 from dlmo.report.comparison_tables import title
-from dlmo.report.statistics import Interval, Word
+from dlmo.report.statistics import ALPHA, LEVEL, MARGIN, Interval, Word
 
 QUANTIZED = ("BLQ", "FIQ", "QAT")
 """The techniques whose weights are 8-bit integers (PRQ is pruned as well)."""
@@ -32,29 +32,33 @@ def missing(*names: str) -> str:
     return f"{text.listing(names)} {'is' if len(names) == 1 else 'are'} {text.MISSING}."
 
 
+_LEVEL = text.percent(LEVEL, 0)
+_POINT = text.MARGIN_IN_POINTS
+
 NOTES = {
     "note_table": (
-        "Ours is the mean over the seeds with its 95 % interval (over the images where there is "
-        "one seed); a star marks where the paper's accuracy lies outside the interval in which one "
-        "more run of ours is expected. KB are 1000 bytes of the file as it is; the paper's PRN and "
-        "PRQ are zipped. Latency is the ratio to NQ, ours with XNNPACK; the paper's ratio is "
+        f"Ours is the mean over the seeds with its {_LEVEL} interval (over the images where there "
+        "is one seed); a star marks where the paper's accuracy lies outside the interval in which "
+        "one more run of ours is expected. KB are 1000 bytes of the file as it is; the paper's PRN "
+        "and PRQ are zipped. Latency is the ratio to NQ, ours with XNNPACK; the paper's ratio is "
         "computed from the milliseconds that it prints."
     ),
     "note_differences": (
-        "Differences are in points, paired by seed, with 95 % intervals. Equivalent within 1 point "
-        "means that two one-sided tests at 5 % put the difference between −1 and +1 point; "
-        "different, that it is not equivalent and the interval excludes zero; undecided is "
-        "neither. One pair decides nothing, except for two conversions of the same weights, which "
-        "are compared image by image."
+        f"Differences are in points, paired by seed, with {_LEVEL} intervals. Equivalent within "
+        f"{_POINT} means that two one-sided tests at {text.percent(ALPHA, 0)} put the difference "
+        f"between {text.points(-MARGIN, 0)} and {text.points(MARGIN, 0)} point; different, that it "
+        "is not equivalent and the interval excludes zero; undecided is neither. One pair decides "
+        "nothing, except for two conversions of the same weights, which are compared image by "
+        "image."
     ),
     "note_files": (
         "Weights that are not zero are counted in the .tflite file, among all and among those that "
-        "pruning may set to zero. Latencies are ratios to NQ with one thread, their 95 % intervals "
-        "over processes and rounds. Memory is how much the process's peak grows over its value "
-        "before loading, in MB of a million bytes."
+        "pruning may set to zero. Latencies are ratios to NQ with one thread, their intervals "
+        f"({_LEVEL}) over processes and rounds. Memory is how much the process's peak grows over "
+        "its value before loading, in MB of a million bytes."
     ),
     "note_profiles": (
-        "Accuracy with its 95 % interval over the seeds, and the difference to NQ of the same "
+        f"Accuracy with its {_LEVEL} interval over the seeds, and the difference to NQ of the same "
         "profile, paired by seed."
     ),
 }
@@ -105,7 +109,7 @@ def _same(other: str, names: Sequence[str]) -> str:
     if not names:
         return ""
     verb = "is" if len(names) == 1 else "are"
-    return f"{text.listing(names)} {verb} equivalent to {other} within 1 point."
+    return f"{text.listing(names)} {verb} equivalent to {other} within {_POINT}."
 
 
 def _differs(other: str, name: str, found: Difference) -> str:
@@ -156,7 +160,7 @@ def _changes(found: Difference) -> str:
 
 def _verdict_on(found: Difference, name: str, other: str) -> str:
     said: dict[Word, str] = {
-        "equivalent": f"{name} is equivalent to it within 1 point.",
+        "equivalent": f"{name} is equivalent to it within {_POINT}.",
         "lower": "that loss is what the zeros cost.",
         "higher": f"{name} is more accurate than {other}.",
         "undecided": "the interval decides neither for a difference nor for equivalence.",

@@ -7,13 +7,16 @@ in as bytes and go out as KB of 1000 bytes. Spaces before units don't break; a m
 import math
 from collections.abc import Iterable
 
-from dlmo.report.statistics import Interval, Word
+from dlmo.report.statistics import MARGIN, Interval, Word
 
 MISSING = "not yet measured"
 """What stands where there is no record yet."""
 
 NONE = "–"
 """What stands where there is nothing to say: the paper has no such row, or no pairs."""
+
+MARGIN_IN_POINTS = f"{100 * MARGIN:g} point" + ("" if round(100 * MARGIN, 9) == 1 else "s")
+"""The margin of equivalence, as sentences and tables say it."""
 
 _SMALL = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _IRREGULAR = {"entry": "entries", "measurement of latency": "measurements of latency"}
@@ -110,7 +113,7 @@ def ratio_with_interval(found: Interval) -> str:
 def verdict(word: Word) -> str:
     """Return a word of `statistics.judge` as a table says it."""
     said: dict[Word, str] = {
-        "equivalent": "equivalent within 1 point",
+        "equivalent": f"equivalent within {MARGIN_IN_POINTS}",
         "lower": "different: lower",
         "higher": "different: higher",
         "none": NONE,
