@@ -21,15 +21,6 @@ _KEYS = {
 }
 
 
-_STYLE = """<style>
-.dlmo-head { display: grid; gap: 0.2rem 1rem; grid-template-columns: max-content 1fr; margin: 0; }
-.dlmo-head dt { font-weight: 600; } .dlmo-head dd { margin: 0; overflow-wrap: anywhere; }
-.dlmo-head + details { font-size: 0.9rem; margin: 0.4rem 0 1rem; }
-@media (max-width: 575px) { .dlmo-head { grid-template-columns: 1fr; } }
-span.pasted-text { font-weight: inherit; }
-</style>"""
-
-
 def head(name: str, asked: Asked, rows: pd.DataFrame) -> HTML:
     """Return what stands at the head of a chapter's page.
 
@@ -44,7 +35,7 @@ def head(name: str, asked: Asked, rows: pd.DataFrame) -> HTML:
         parts.append(_line("Measured on", escape(text.listing(_processors(used)))))
         parts.append(_line("With", escape(_versions(used))))
     parts.append(_line("Run again", f"<code>{escape(command(name, asked))}</code>"))
-    return HTML(f"{_STYLE}<dl class='dlmo-head'>{''.join(parts)}</dl>{_keys(rows)}")
+    return HTML(f"<dl class='dlmo-head'>{''.join(parts)}</dl>{_keys(rows)}")
 
 
 def command(name: str, asked: Asked) -> str:

@@ -124,8 +124,12 @@ def _agreed(notebook: Path, values: Mapping[str, Any], yes: bool) -> bool:
     from psutil import cpu_count
 
     from dlmo import laboratory
+    from dlmo.laboratory import cost
 
     made = laboratory.plan(wanted)
+    if cost.brief(made):
+        typer.echo(f"{len(cost.unknown(made, {}))} short trainings", err=True)
+        return True
     found = costs.estimate(made)
     cores = cpu_count() or 1
     typer.echo(costs.said(made, found, cores), err=True)

@@ -41,6 +41,8 @@ _STEPS = (2, 20)
 """Fewest and most steps in an epoch of a probe."""
 _ENOUGH = 0.7
 """Seconds to time, when the first epoch (which builds the graph) is over."""
+_BRIEF = 20_000
+"""Images seen in all trainings together up to which nothing is timed."""
 _ENDLESS = 1000
 """Epochs that a probe could run; it is stopped long before."""
 
@@ -117,6 +119,17 @@ def estimate(
     }
 
 
+def brief(made: Plan) -> bool:
+    """Say whether timing the missing trainings would cost more than they do."""
+    seen = 0
+    for node in _trainings(made):
+        sizes = _sizes(_weights(node).dataset)
+        if sizes is None:
+            return False
+        seen += _recipe(_weights(node)).epochs * sizes.train
+    return seen <= _BRIEF
+
+
 def unknown(made: Plan, costs: dict[str, float]) -> list[Node]:
     """Return the missing trainings of which `estimate` could not say anything."""
     return [node for node in _trainings(made) if node.key not in costs]
@@ -134,9 +147,9 @@ def untimed(made: Plan) -> list[Trial]:
         made: a plan that holds the baseline (`NQ`) of each of its trials.
     """
     found: dict[Trial, None] = {}
-    for family in latency._families(made):
+    for family in latency.families(made):
         for kernels in latency.KERNELS:
-            found |= dict.fromkeys(latency._missing(family, {"kernels": kernels, "threads": 1}))
+            found |= dict.fromkeys(latency.missing(family, {"kernels": kernels, "threads": 1}))
     return [trial for trial in made.trials if trial in found]
 
 

@@ -27,15 +27,17 @@ def measure(made: Plan, *, threads: int = 1, seconds: float = 60.0) -> None:
         threads: of the runtime.
         seconds: the budget for one family with one set of kernels.
     """
-    for family in _families(made):
+    for family in families(made):
         for kernels in KERNELS:
             settings = {"kernels": kernels, "threads": threads}
-            missing = _missing(family, settings)
-            if missing:
-                _time(family, missing, settings, seconds)
+            lacking = missing(family, settings)
+            if lacking:
+                _time(family, lacking, settings, seconds)
 
 
-def _families(made: Plan) -> Iterator[Family]:
+def families(made: Plan) -> Iterator[Family]:
+    """Return the available trials of a plan, family by family."""
+
     def family(trial: Trial) -> tuple[str, ...]:
         return trial.dataset, trial.network, trial.profile, f"{trial.seed:06d}"
 
@@ -44,7 +46,8 @@ def _families(made: Plan) -> Iterator[Family]:
         yield {trial: made.deployables[trial] for trial in members}
 
 
-def _missing(family: Family, settings: dict[str, Any]) -> Family:
+def missing(family: Family, settings: dict[str, Any]) -> Family:
+    """Return the part of a family whose latency isn't measured on this machine."""
     base = _baseline(family)
     return {
         trial: key
