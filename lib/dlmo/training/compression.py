@@ -171,6 +171,26 @@ def quantize(
     return quantized
 
 
+def settle(quantized: keras.Model) -> None:
+    """Give the channels that pruning has emptied a range again, once QAT has ended.
+
+    In the file a bias is counted in units of its channel's scale. The scale of an emptied channel
+    is zero, so that its bias would be lost: a VGGNet with 80 % zeros fell from 69 to 59 % between
+    simulation and file. Under any range the weights of such a channel are zero.
+    """
+    for layer in _wrappers(quantized):
+        for _, _, limits in layer._weight_vars:
+            low, high = limits["min_var"].numpy(), limits["max_var"].numpy()
+            empty = high <= low
+            width = high.max() if high.max() > 0 else 1.0
+            _set_range(
+                limits["min_var"],
+                limits["max_var"],
+                np.where(empty, -width, low),
+                np.where(empty, width, high),
+            )
+
+
 def prune(model: keras.Model, schedule: Any) -> keras.Model:
     """Return a copy of a plain model whose smallest weights become zero during training.
 

@@ -93,8 +93,11 @@ def run(
         folder,
         progress,
     )
-    trained = compression.strip(loop.network) if step == "prune" else loop.network
-    return trained, history
+    if step == "prune":
+        return compression.strip(loop.network), history
+    if step == "qat":
+        compression.settle(loop.network)
+    return loop.network, history
 
 
 def _prepared(
