@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: book test test-slow environment test-environment clean
+.PHONY: book test test-slow bench environment test-environment clean
 
 # Build the report: _build/html/index.html
 book: environment
@@ -19,6 +19,13 @@ test: test-environment
 # The tests with networks of full size.
 test-slow: test-environment
 	@$(BIN)/python -m pytest -m slow
+
+# Ratios of speeds, from one run; wants a machine that does nothing else.
+bench: environment
+	@$(BIN)/python benchmarks/training.py vggnet mobilenet_v1 resnet50
+	@$(BIN)/python benchmarks/accuracy.py $$(ls data/models/cifar10/vggnet/NQ-reference-0.*.tflite)
+	@$(BIN)/python benchmarks/workers.py
+	@$(BIN)/python benchmarks/records.py
 
 environment:
 	@command -v $(PYTHON) >/dev/null || { echo "error: there is no $(PYTHON); name a Python 3.11 to 3.13: make PYTHON=python3.12 book" >&2; exit 2; }
