@@ -1,5 +1,6 @@
 """Running a plan: on an Executor, parents first, as many nodes at once as there are cores."""
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from contextlib import contextmanager, suppress
@@ -137,6 +138,10 @@ class _Run:
         again = {node.key: node for node in self._running.values()}
         self._running.clear()
         self._waiting = {**again, **self._waiting}
+
+
+# TensorFlow never gives memory back; loky then renews a worker, which is all that is to be done.
+warnings.filterwarnings("ignore", message="A worker was restarted", category=UserWarning)
 
 
 @contextmanager
