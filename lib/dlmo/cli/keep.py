@@ -1,5 +1,7 @@
 """`dlmo keep`: put deployables where readers download and reviewers re-measure them."""
 
+from typing import Annotated
+
 import typer
 
 from dlmo.cli.options import Datasets, Networks, Parameters, Profile, Seeds, Techniques, selected
@@ -12,6 +14,9 @@ def keep(
     profile: Profile = "reference",
     seed: Seeds = None,
     parameter: Parameters = None,
+    weights: Annotated[
+        bool, typer.Option("--weights", help="Keep their weights too, for later trials.")
+    ] = False,
 ) -> None:
     """Copy the deployables of measured trials into data/models/, and list all that are there.
 
@@ -23,5 +28,5 @@ def keep(
     """
     from dlmo.laboratory.keep import keep as copy
 
-    kept = copy(selected(dataset, network, technique, profile, seed, parameter))
+    kept = copy(selected(dataset, network, technique, profile, seed, parameter), weights=weights)
     typer.echo(f"{len(kept)} files kept")
