@@ -1,4 +1,8 @@
-"""Every network through every technique, at reduced width and depth, on `digits`."""
+"""Networks through techniques, at reduced width and depth, on `digits`.
+
+The quick tier covers every network and every technique: all techniques on VGGNet, and on each
+other network those that tfmot makes the most trouble for. The slow tier is the complete product.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,53 +18,63 @@ TECHNIQUES = (
     *("NQ+FT", "NQ+FT+BLQ", "NQ+FT+FIQ", "PRN+QAT"),
     *("KD+BLQ", "KD+FIQ", "KD+F16", "KD+PRN", "KD+PRQ"),
 )
-NETWORKS = networks.names()
+HARDEST = ("QAT", "PRQ")
+COMPLETE = [(network, technique) for network in networks.names() for technique in TECHNIQUES]
+COVERING = [pair for pair in COMPLETE if pair[0] == "vggnet" or pair[1] in HARDEST]
+SLOW = pytest.param(COMPLETE, id="complete", marks=pytest.mark.slow)
 
-pytestmark = pytest.mark.timeout(2400)
+pytestmark = pytest.mark.timeout(5400)
 
 
-@pytest.fixture(scope="module")
-def grid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pd.DataFrame]:
+@pytest.fixture(scope="module", params=[pytest.param(COVERING, id="covering"), SLOW])
+def grid(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[pd.DataFrame]:
     root: Path = tmp_path_factory.mktemp("grid")
     with pytest.MonkeyPatch.context() as patch:
         for name in ("RESULTS", "STORE", "MODELS"):
             patch.setenv(f"DLMO_{name}", str(root / name.lower()))
         wanted = [
             Trial(dataset="digits", network=network, technique=technique, profile="smoke")
-            for network in NETWORKS
-            for technique in TECHNIQUES
+            for network, technique in request.param
         ]
         laboratory.measure(wanted, with_latency=False)
-        yield records.table().set_index(["network", "technique"])
+        found = records.table()
+        assert len(found) == len(wanted)
+        yield found
+
+
+def chosen(grid: pd.DataFrame, *techniques: str) -> pd.DataFrame:
+    return grid[grid["technique"].isin(techniques)].set_index(["network", "technique"])
 
 
 def test_every_pair_is_measured(grid: pd.DataFrame) -> None:
-    assert len(grid) == len(NETWORKS) * len(TECHNIQUES)
     assert grid["reason"].isna().all(), grid["reason"].dropna().to_dict()
     numbers = grid[["accuracy", "validation_accuracy", "bytes", "zipped_bytes", "memory"]]
     assert numbers.notna().all(axis=None)
     assert grid["current"].all()
 
 
-@pytest.mark.parametrize("network", NETWORKS)
-def test_full_integer_files_have_no_float_operator(grid: pd.DataFrame, network: str) -> None:
-    for technique in ("FIQ", "QAT", "PRN+QAT", "KD+FIQ", "NQ+FT+FIQ"):
-        assert grid.loc[(network, technique), "float_operators"] == 0
+def test_full_integer_files_have_no_float_operator(grid: pd.DataFrame) -> None:
+    files = chosen(grid, "FIQ", "QAT", "PRN+QAT", "KD+FIQ", "NQ+FT+FIQ")["float_operators"]
+    assert set(files.index.get_level_values("network")) == set(networks.names())
+    assert (files == 0).all(), files[files > 0].to_dict()
 
 
-@pytest.mark.parametrize("network", NETWORKS)
-def test_pruned_files_hold_four_zeros_in_five(grid: pd.DataFrame, network: str) -> None:
-    for technique in ("PRN", "PRQ", "KD+PRN", "KD+PRQ"):
-        assert grid.loc[(network, technique), "pruned_nonzero"] == pytest.approx(0.2, abs=0.01)
-    # QAT may bring a rounded weight to zero, but wakes none up.
-    assert grid.loc[(network, "PRN+QAT"), "pruned_nonzero"] <= 0.21
-    assert grid.loc[(network, "NQ"), "pruned_nonzero"] > 0.9
+def test_pruned_files_hold_four_zeros_in_five(grid: pd.DataFrame) -> None:
+    pruned = chosen(grid, "PRN", "PRQ", "KD+PRN", "KD+PRQ")["pruned_nonzero"]
+    assert set(pruned.index.get_level_values("network")) == set(networks.names())
+    assert pruned.between(0.19, 0.21).all(), pruned.to_dict()
+    # QAT may round a weight to zero, but wakes none up.
+    assert (chosen(grid, "PRN+QAT")["pruned_nonzero"] <= 0.21).all()
+    assert (chosen(grid, "NQ", "QAT")["pruned_nonzero"] > 0.8).all()
 
 
-@pytest.mark.parametrize("network", NETWORKS)
-def test_sizes_are_ordered_as_the_bits_are(grid: pd.DataFrame, network: str) -> None:
-    size = grid.loc[network]["bytes"]
-    assert size["FIQ"] < size["F16"] < size["NQ"]
-    assert size["PRN"] == size["NQ"] and size["PRQ"] == size["BLQ"]
-    zipped = grid.loc[network]["zipped_bytes"]
-    assert zipped["PRQ"] < zipped["PRN"] < zipped["NQ"]
+def test_sizes_are_ordered_as_the_bits_are(grid: pd.DataFrame) -> None:
+    for network, rows in grid.groupby("network"):
+        size, zipped = (rows.set_index("technique")[name] for name in ("bytes", "zipped_bytes"))
+        assert zipped["PRQ"] < zipped["QAT"], network
+        if len(rows) == len(TECHNIQUES):
+            assert size["FIQ"] < size["F16"] < size["NQ"], network
+            assert size["PRN"] == size["NQ"] and size["PRQ"] == size["BLQ"], network
+            assert zipped["PRQ"] < zipped["PRN"] < zipped["NQ"], network
