@@ -145,11 +145,12 @@ def test_an_abort_becomes_an_error(files: Path, images: NDArray[np.uint8]) -> No
 
 def test_a_run_that_takes_too_long_is_stopped(files: Path, images: NDArray[np.uint8]) -> None:
     many = np.repeat(images, 50, axis=0)
+    before = psutil.Process().children()
     began = time.monotonic()
     with pytest.raises(UserError, match=r"big\.tflite.*not done after 1 s"):
         accuracy(files / "big.tflite", many, seconds=1, kernels="reference")
     assert time.monotonic() - began < 10
-    assert not psutil.Process().children()
+    assert set(psutil.Process().children()) <= set(before)
 
 
 def test_hostile_files_never_crash_the_parent(
