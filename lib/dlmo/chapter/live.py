@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from dlmo import records
-from dlmo.chapter.measuring import THREADS
+from dlmo import recipes, records
 from dlmo.trials import Trial
 
 DATASET, PROFILE = "digits", "smoke"
@@ -63,7 +62,8 @@ def _make(wanted: list[Trial]) -> None:
     from dlmo.laboratory import nodes
     from dlmo.training import steps
 
-    if not steps.configure(THREADS):
+    threads = recipes.profile(PROFILE).step("train", wanted[0].network, ()).threads
+    if not steps.configure(threads):
         laboratory.measure(wanted, workers=1, with_latency=False)
         return
     for node in laboratory.plan(wanted).missing:

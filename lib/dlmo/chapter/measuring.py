@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 ASK_FROM = 180.0
 """Seconds of training above which a person who can answer is asked first."""
 
-THREADS = 2
-"""Of TensorFlow in a chapter's own process, as the recipes have it: the live check runs there."""
-
 LATENCY_SECONDS = {"smoke": 3.0}
 """The budget for timing one family with one set of kernels, where it isn't a minute."""
 
@@ -77,9 +74,7 @@ def _measure(missing: list[Trial], asked: Asked) -> None:
 
     from dlmo import laboratory
     from dlmo.laboratory import latency
-    from dlmo.training import steps
 
-    steps.configure(THREADS)
     wanted = [*missing, *(trial.sibling(latency.BASELINE) for trial in missing)]
     made = laboratory.plan(wanted)
     _say(f"{len(missing)} of {len(asked.trials)} trials are not measured yet: measuring them.")
