@@ -1,6 +1,8 @@
 """Where things lie. Each folder can be moved by an environment variable, read at each call."""
 
 import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,3 +41,18 @@ def recipes() -> Path:
 def paper() -> Path:
     """Return the folder of the paper's tables, claims and references."""
     return ROOT / "data/paper"
+
+
+@contextmanager
+def environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables, of this process and its children, and set them back at the end."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

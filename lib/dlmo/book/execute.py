@@ -17,6 +17,7 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
+from dlmo import paths
 from dlmo.errors import UserError, unknown
 
 LIMIT = 900.0
@@ -181,14 +182,6 @@ def _surroundings() -> Iterator[Config]:
             "PYTHONHASHSEED": "0",
             "PYDEVD_DISABLE_FILE_VALIDATION": "1",
         }
-        before = {name: os.environ.get(name) for name in ours}
-        os.environ.update(ours)
         files = os.name == "posix" and len(folder) < 40
-        try:
+        with paths.environment(ours):
             yield Config(KernelManager={"transport": "ipc" if files else "tcp"})
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    os.environ.pop(name, None)
-                else:
-                    os.environ[name] = value

@@ -1,6 +1,5 @@
 """The live check: a few techniques from training to measurement, now, on a small dataset."""
 
-import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -8,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from dlmo import recipes, records
+from dlmo import paths, recipes, records
 from dlmo.trials import Trial
 
 DATASET, PROFILE = "digits", "smoke"
@@ -73,17 +72,10 @@ def _make(wanted: list[Trial]) -> None:
 @contextmanager
 def elsewhere() -> Iterator[Path]:
     """Let records, weights and models lie in a temporary folder, which is removed at the end."""
-    before = {name: os.environ.get(name) for name in FOLDERS}
     with tempfile.TemporaryDirectory(prefix="dlmo-live-") as folder:
-        os.environ.update({name: f"{folder}/{inside}" for name, inside in FOLDERS.items()})
-        try:
+        moved = {name: f"{folder}/{inside}" for name, inside in FOLDERS.items()}
+        with paths.environment(moved):
             yield Path(folder)
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    os.environ.pop(name, None)
-                else:
-                    os.environ[name] = value
 
 
 def check(found: pd.DataFrame) -> None:
