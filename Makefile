@@ -26,6 +26,7 @@ bench: environment
 	@$(BIN)/python benchmarks/accuracy.py $$(ls data/models/cifar10/vggnet/NQ-reference-0.*.tflite)
 	@$(BIN)/python benchmarks/workers.py
 	@$(BIN)/python benchmarks/records.py
+	@$(BIN)/python benchmarks/memory.py
 
 environment:
 	@command -v $(PYTHON) >/dev/null || { echo "error: there is no $(PYTHON); name a Python 3.11 to 3.13: make PYTHON=python3.12 book" >&2; exit 2; }
