@@ -191,7 +191,7 @@ def test_the_sheet_counts_images_and_test_images_seen_in_training() -> None:
     assert table["train"].tolist() == [2, 1, 0, 3]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     counts=st.lists(st.integers(5, 60), min_size=1, max_size=6),
     shares=st.sampled_from([(0.1,), (0.15, 0.15), (0.2, 0.1, 0.3)]),
