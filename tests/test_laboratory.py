@@ -242,3 +242,18 @@ def test_what_cannot_be_had_is_recorded_with_its_reason_and_stops_nothing_else(
     measured = rows["accuracy"].notna().to_dict()
     assert measured == {"BLQ": True, "QAT": False, "PRN+QAT": False}
     assert not laboratory.plan(wanted).missing
+
+
+def test_untrained_weights_have_a_file_and_a_memory_but_no_accuracy(folders: Path) -> None:
+    wanted = [trials.parse(f"digits/resnet8/{name}/untrained/3") for name in ("NQ", "FIQ")]
+    laboratory.measure(wanted, with_latency=False)
+    rows = records.table().set_index("technique")
+    assert rows["accuracy"].isna().all() and rows["memory"].notna().all()
+    assert rows.loc["FIQ", "bytes"] < rows.loc["NQ", "bytes"] / 2
+    assert (rows["epochs"] == 0).all()
+    kept = store.get_weights(rows.loc["NQ", "weights_key"], None)
+    assert kept is not None
+    fresh = steps.build("resnet8", 10, 1.0, 1.0, seed=3).get_weights()
+    assert all(np.array_equal(one, other) for one, other in zip(kept, fresh, strict=True))
+    with pytest.raises(UserError, match=r"prune\.epochs"):
+        laboratory.plan([trials.parse("digits/resnet8/PRN/untrained/3")])

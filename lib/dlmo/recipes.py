@@ -10,7 +10,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import YAMLError
@@ -37,17 +45,30 @@ class Augmentation(_Strict):
 class Step(_Strict):
     """What every training step needs."""
 
+    untrained: bool = Field(
+        False,
+        # Left out where it says nothing, so that it is no part of a trained network's key.
+        exclude_if=lambda given: not given,
+        description="weights stay as initialised: for sizes, memory and latency, never accuracy",
+    )
     optimizer: Literal["sgd", "adam"]
     learning_rate: float = Field(gt=0, le=10)
     momentum: float = Field(0.9, ge=0, lt=1, description="of SGD (Nesterov's)")
     weight_decay: float = Field(0.0, ge=0, lt=1, description="decoupled, on kernels only")
     schedule: Literal["constant", "one_cycle"]
     warmup: float = Field(0.25, ge=0, lt=1, description="share of the steps that warm up")
-    epochs: int = Field(ge=1, le=10_000)
+    epochs: int = Field(ge=0, le=10_000)
     batch_size: int = Field(ge=1, le=65_536)
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     augmentation: Augmentation = Augmentation()
     threads: int = Field(2, ge=1, le=256)
+
+    @field_validator("epochs")
+    @classmethod
+    def _trains(cls, epochs: int, seen: ValidationInfo) -> int:
+        if bool(seen.data.get("untrained")) != (epochs == 0):
+            raise ValueError("must be at least 1, or 0 with untrained: true")
+        return epochs
 
 
 class Prune(Step):

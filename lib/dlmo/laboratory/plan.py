@@ -88,7 +88,10 @@ def _nodes(trial: Trial) -> list[Node]:
     )
     threads = nodes[-1].threads
     deployable = Node(identity, trial, chain, (chain[-1].key,), threads)
-    measured = [_measurement(deployable, name) for name in ("accuracy", "memory")]
+    # What was never trained has no accuracy worth a record.
+    untrained = any(ancestor.recipe.get("untrained") for ancestor in chain)
+    instruments_used = ("memory",) if untrained else ("accuracy", "memory")
+    measured = [_measurement(deployable, name) for name in instruments_used]
     return [*nodes, deployable, *measured]
 
 

@@ -82,6 +82,8 @@ def run(
     Returns:
         The network that remains (fake-quantized after `qat`, else plain), and the history.
     """
+    if recipe.untrained:
+        return network, []
     batches = Batches(data.train, recipe, seed)
     soft = SoftTargets(teacher.network, teacher.key, batches, seed) if teacher else None
     prepared = _prepared(step, network, recipe, batches, data, earlier)
