@@ -408,7 +408,7 @@ def test_every_sentence_survives_what_is_missing(results, what):
     found = compared("digits" if what == "off the paper" else "cifar10")
     for say in EVERY:
         said = say(found)
-        assert type(said) is str
+        assert isinstance(said, str)
         assert not re.search(r"nan|None|np\.|inf\b", said), said
     for table in (
         comparison_tables.side_by_side,

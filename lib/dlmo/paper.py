@@ -19,7 +19,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from dlmo import datasets, paths, spec, techniques
+from dlmo import datasets, paths, sources, spec, techniques
 from dlmo.errors import UserError, unknown
 
 TABLES = tuple(range(1, 15))
@@ -173,7 +173,12 @@ def table(number: int) -> pd.DataFrame:
     """
     if number not in TABLES:
         raise UserError(f"the paper has no Table {number}; give a number from 1 to {TABLES[-1]}")
-    file = paths.paper() / "tables" / f"table-{number:02d}.csv"
+    sources.note(sources.table(number))
+    return _table(number)
+
+
+def _table(number: int) -> pd.DataFrame:
+    file = paths.paper() / "tables" / f"{sources.table(number)}.csv"
     return pd.read_csv(file, dtype=str, keep_default_na=False)
 
 
@@ -191,7 +196,7 @@ def results() -> pd.DataFrame:
 
 @lru_cache
 def _results() -> pd.DataFrame:
-    return pd.concat([numbers(table(number), number) for number in RESULTS], ignore_index=True)
+    return pd.concat([numbers(_table(number), number) for number in RESULTS], ignore_index=True)
 
 
 def numbers(printed: pd.DataFrame, table: int) -> pd.DataFrame:

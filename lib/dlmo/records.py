@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from dlmo import paths, recipes, spec
+from dlmo import paths, recipes, sources, spec
 from dlmo.deployable import Preprocessing
 from dlmo.errors import UserError, unknown
 from dlmo.files import sha256, write_bytes
@@ -166,7 +166,7 @@ def file(record: Record, suffix: str = "json") -> Path:
     """Return where a record stands: `DATASET/NETWORK/KEY.KIND.json` in the results."""
     trial = record.trial
     folder = paths.results() / spec.slug(trial.dataset) / spec.slug(trial.network)
-    return folder / f"{record.key}.{_kind(record)}.{suffix}"
+    return folder / f"{record.key}.{kind(record)}.{suffix}"
 
 
 def write(record: Record, predictions: Mapping[str, np.ndarray] | None = None) -> Path:
@@ -204,6 +204,7 @@ def predictions(record: Measurement) -> dict[str, np.ndarray]:
     data = source.read_bytes()
     if sha256(data) != record.predictions:
         raise UserError(f"{source} is not what its record names; measure {record.trial} again")
+    sources.note(record.key)
     with np.load(io.BytesIO(data), allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}
 
@@ -214,12 +215,12 @@ def read(source: Path) -> Record:
     Raises:
         UserError: it is no record, doesn't fit the schema, its key or its digest.
     """
-    kind = source.name.split(".")[-2] if source.name.count(".") >= 2 else ""
-    if kind not in _READERS:
+    named = source.name.split(".")[-2] if source.name.count(".") >= 2 else ""
+    if named not in _READERS:
         raise UserError(f"{source}: not a record; records are named KEY.KIND.json")
     try:
         text = source.read_bytes()
-        record: Record = _READERS[kind].validate_json(text)
+        record: Record = _READERS[named].validate_json(text)
         draft = json.loads(text)
     except (ValidationError, ValueError, UserError) as error:
         raise UserError(f"{source}: {_first(error)}") from None
@@ -305,7 +306,8 @@ COLUMNS = (
     *("accuracy", "validation_accuracy", "bytes", "zipped_bytes"),
     *("latency_ratio", "latency_ratio_low", "latency_ratio_high", "latency_ratio_builtin"),
     *("memory", "parameters", "macs", "nonzero", "pruned_nonzero", "epochs", "train_seconds"),
-    *("float_operators", "reason", "weights_key", "deployable_key", "accuracy_key", "latency_key"),
+    *("float_operators", "reason", "reason_key", "weights_key", "deployable_key", "accuracy_key"),
+    *("latency_key", "latency_builtin_key", "memory_key"),
 )
 _COUNTS = ("bytes", "zipped_bytes", "memory", "parameters", "macs", "epochs")
 _SHARES = (
@@ -335,7 +337,7 @@ def _row(
         row |= {"epochs": sum(len(step.history) for step in chain), "weights_key": chain[-1].key}
         row["train_seconds"] = sum(step.provenance.seconds for step in chain)
     if isinstance(record, Unavailable):
-        return row | {"reason": record.reason}
+        return row | {"reason": record.reason, "reason_key": record.key}
     names = ("bytes", "zipped_bytes", "nonzero", "pruned_nonzero")
     row |= {name: getattr(record, name) for name in names}
     row |= {"deployable_key": record.key, "float_operators": len(record.float_operators)}
@@ -355,9 +357,9 @@ def _measured(measured: list[Measurement]) -> dict[str, Any]:
                 row |= {"latency_ratio": values["ratio"], "latency_key": record.key}
                 row["latency_ratio_low"], row["latency_ratio_high"] = values["ratio_interval"]
             case "latency" if settings.get("kernels") == "builtin" and settings["threads"] == 1:
-                row["latency_ratio_builtin"] = values["ratio"]
+                row |= {"latency_ratio_builtin": values["ratio"], "latency_builtin_key": record.key}
             case "memory" if plain:
-                row["memory"] = values["bytes"]
+                row |= {"memory": values["bytes"], "memory_key": record.key}
     return row
 
 
@@ -415,7 +417,8 @@ def _same_step(
     return teacher is not None and _same_step(teacher.identity, profile, (), weights)
 
 
-def _kind(record: Record) -> str:
+def kind(record: Record) -> str:
+    """Return `weights`, `deployable`, `measurement` or `unavailable`."""
     return "unavailable" if isinstance(record, Unavailable) else record.identity.kind
 
 

@@ -18,7 +18,8 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.osutil import relative_uri
 from sphinx.writers.html5 import HTML5Translator
 
-from dlmo.report import charts
+from dlmo.book import provenance
+from dlmo.report import charts, cited
 
 DOWNLOADS = "_downloads/charts"
 
@@ -80,9 +81,11 @@ def visit(translator: HTML5Translator, node: Chart) -> None:
     links = _tables(translator, specification, name)
     if image:
         links.append(_link(image, "Image (SVG)"))
+    links += [provenance.link(keys)] if (keys := cited.in_chart(specification)) else []
     height = specification.get("height")
     reserve = f' style="min-height:{height}px"' if isinstance(height, int) else ""
-    text = json.dumps(page_colours(specification), ensure_ascii=False).replace("</", "<\\/")
+    drawn = {key: value for key, value in specification.items() if key != "usermeta"}
+    text = json.dumps(page_colours(drawn), ensure_ascii=False).replace("</", "<\\/")
     fallback = f'<noscript><img src="{image}" alt="{description}"></noscript>' if image else ""
     translator.body.append(
         f'<div class="dlmo-chart" id="chart-{name}">\n'

@@ -3,13 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import nbformat
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.environment import BuildEnvironment
 from sphinx.errors import SphinxError
 
-from dlmo.book import assets, cache, charts, page
+from dlmo.book import assets, cache, charts, page, provenance, records_page
 from dlmo.errors import UserError
 
 _LABEL = '<summary aria-label="Toggle hidden content">'
@@ -32,6 +33,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("env-purge-doc", _forget)
     app.connect("doctree-resolved", _without_thebe, priority=900)
     app.connect("html-page-context", _finish, priority=900)
+    app.connect("build-finished", _write_records)
     return {"version": "1", "parallel_read_safe": False, "parallel_write_safe": True}
 
 
@@ -88,6 +90,34 @@ def _swap(app: Sphinx, document: str, source: list[str]) -> None:
     if path:
         _keys(app.env)[document] = cache.key(path)
         source[0] = page.read(cache.place(path, _build_folder(app)))
+    if provenance.PAGE in app.env.found_docs:
+        _link_sources(app, document, source)
+
+
+def _link_sources(app: Sphinx, document: str, source: list[str]) -> None:
+    """Put links to the records behind numbers, tables and charts; note where they lead."""
+
+    def elsewhere(name: str) -> provenance.Sets:
+        other, _ = app.env.relfn2path(name.removesuffix(".ipynb"), document)
+        path = _chapter(app, other)
+        if path is None:
+            return {}
+        executed = cache.place(path, _build_folder(app))
+        return provenance.glued(nbformat.read(executed, as_version=4))
+
+    sets: provenance.Sets = {}
+    if _chapter(app, document):
+        notebook = nbformat.reads(source[0], as_version=4)
+        sets = provenance.insert(notebook, elsewhere)
+        source[0] = nbformat.writes(notebook)
+    else:
+        source[0] = provenance.mark_text(source[0], {}, elsewhere, sets)
+    _sets(app.env)[document] = sets
+
+
+def _sets(env: BuildEnvironment) -> dict[str, provenance.Sets]:
+    sets: dict[str, provenance.Sets] = vars(env).setdefault("dlmo_sets", {})
+    return sets
 
 
 def _all_if_any(app: Sphinx, env: BuildEnvironment) -> list[str]:
@@ -97,6 +127,7 @@ def _all_if_any(app: Sphinx, env: BuildEnvironment) -> list[str]:
 
 def _forget(app: Sphinx, env: BuildEnvironment, document: str) -> None:
     _keys(env).pop(document, None)
+    _sets(env).pop(document, None)
 
 
 def _without_thebe(app: Sphinx, doctree: nodes.document, document: str) -> None:
@@ -113,6 +144,7 @@ def _finish(
         files[:] = [file for file in files if not _is_thebe(file)]
     # The label hides what the button says; a voice command by the visible words would fail.
     context["body"] = context.get("body", "").replace(_LABEL, "<summary>")
+    _resolve_sources(app, pagename, context)
     if charts.on_page(doctree):
         for name in charts.SCRIPTS:
             app.add_js_file(name, defer="defer")
@@ -120,3 +152,16 @@ def _finish(
 
 def _is_thebe(file: Any) -> bool:
     return "thebe" in f"{file.filename} {file.attributes.get('body', '')}".lower()
+
+
+def _resolve_sources(app: Sphinx, pagename: str, context: dict[str, Any]) -> None:
+    linked = app.builder.name == "html" and provenance.PAGE in app.env.found_docs
+    address = app.builder.get_relative_uri(pagename, provenance.PAGE) if linked else None
+    context["body"] = provenance.resolve(context["body"], address)
+    if linked and pagename == provenance.PAGE:
+        app.add_js_file("dlmo-records.js", defer="defer")
+
+
+def _write_records(app: Sphinx, problem: Exception | None) -> None:
+    if problem is None and app.builder.name == "html" and provenance.PAGE in app.env.found_docs:
+        records_page.write(Path(app.outdir), _sets(app.env).values())

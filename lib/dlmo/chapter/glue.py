@@ -1,16 +1,30 @@
-"""Gluing: sentences and numbers into the text, as plain values."""
+"""Gluing: sentences and numbers into the text, as plain values, with what they rest on."""
+
+from dlmo.report import cited
 
 
 def glue(**values: str | float) -> None:
     """Glue each value under its name, without showing it.
 
+    A sentence made by a function that is `report.cited.cited` carries its sources; the page puts a
+    link to them behind it.
+
     Raises:
         TypeError: a value is neither text nor a plain number; the page would show its type.
     """
-    from myst_nb import glue as paste
-
     for name, value in values.items():
         # A NumPy scalar is a float too, but its text is `np.float64(0.7)`.
-        if type(value) not in (str, float, int):
+        if type(value) not in (str, float, int, cited.Cited):
             raise TypeError(f"{name} is {value!r}; glue plain text or a plain number")
-        paste(name, value, display=False)
+        _paste(name, value)
+
+
+def _paste(name: str, value: str | float) -> None:
+    """Leave a value where myst-nb looks for it, and its sources beside it."""
+    from IPython.display import display
+    from myst_nb.ext.glue import GLUE_PREFIX
+
+    scrapbook = {"name": name, "mime_prefix": GLUE_PREFIX}
+    said = repr(str(value) if isinstance(value, str) else value)
+    metadata = {"scrapbook": scrapbook, "sources": list(cited.of(value))}
+    display({f"{GLUE_PREFIX}text/plain": said}, raw=True, metadata=metadata)

@@ -9,16 +9,7 @@ from IPython.display import HTML
 
 from dlmo import records
 from dlmo.chapter.asked import Asked, defaults
-from dlmo.report import comparison_tables, tables, text
-
-_KEYS = {
-    "technique": "Technique",
-    "seed": "Seed",
-    "weights_key": "Weights",
-    "deployable_key": "File",
-    "accuracy_key": "Accuracy",
-    "latency_key": "Latency",
-}
+from dlmo.report import cited, comparison_tables, text
 
 
 def head(name: str, asked: Asked, rows: pd.DataFrame) -> HTML:
@@ -35,7 +26,8 @@ def head(name: str, asked: Asked, rows: pd.DataFrame) -> HTML:
         parts.append(_line("Measured on", escape(text.listing(_processors(used)))))
         parts.append(_line("With", escape(_versions(used))))
     parts.append(_line("Run again", f"<code>{escape(command(name, asked))}</code>"))
-    return HTML(f"<dl class='dlmo-head'>{''.join(parts)}</dl>{_keys(rows)}")
+    keys = [one.key for one in used]
+    return HTML(f"<dl class='dlmo-head'>{''.join(parts)}</dl>{cited.markup(keys)}")
 
 
 def command(name: str, asked: Asked) -> str:
@@ -115,12 +107,3 @@ def _versions(used: Iterable[records.Record]) -> str:
 
 def _line(term: str, said: str) -> str:
     return f"<dt>{term}</dt><dd>{said}</dd>" if said else ""
-
-
-def _keys(rows: pd.DataFrame) -> str:
-    if rows.empty:
-        return ""
-    columns = [column for column in _KEYS if column in rows.columns]
-    shown = rows[columns].rename(columns=_KEYS).astype(object)
-    table = tables.styled(shown.where(shown.notna(), None), name="dlmo-keys").to_html()
-    return f"<details><summary>The keys of the records</summary>{table}</details>"

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dlmo import paper, records, techniques
+from dlmo import paper, records, sources, techniques
 from dlmo.instruments import timing
 from dlmo.report import statistics
 from dlmo.report.statistics import Interval, Word
+from dlmo.sources import Noted, Noting
 
 ROWS: tuple[str, ...] = ("NQ", "NQ+FT", "BLQ", "FIQ", "F16", "QAT", "PRN", "PRQ")
 """The rows of Tables 5 to 7, and the control that the paper lacks."""
@@ -60,8 +61,8 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Row:
-    """One technique, the paper's numbers and ours.
+class Row(Noted):
+    """One technique, the paper's numbers and ours; what is read of it is noted as a source.
 
     Attributes:
         accuracies: test accuracy by seed.
@@ -71,6 +72,7 @@ class Row:
             nothing was measured.
         ratio: latency over NQ's by kernels, with an interval over processes and rounds.
         reason: why it can't be had.
+        sources: for each field the keys of the records that it rests on.
     """
 
     technique: str
@@ -88,11 +90,13 @@ class Row:
     ratio: Mapping[str, Interval] = field(default_factory=dict)
     differences: Mapping[str, Difference] = field(default_factory=dict)
     reason: str | None = None
+    sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def measured(self) -> bool:
         """Whether there is at least one accuracy of it."""
-        return bool(self.accuracies)
+        # Read past the note: what is only counted is no source.
+        return bool(vars(self)["accuracies"])
 
     @property
     def to_paper(self) -> float:
@@ -159,8 +163,9 @@ def compare(
     ratios = _latencies(ours)
     table, printed = _printed(dataset, network)
     by_name = {name: ours[ours["technique"] == name] for name in techniques}
+    nothing: Mapping[str, Interval] = {}
     made = {
-        name: _row(name, found, printed.get(name), ratios.get(name, {}), ours)
+        name: _row(name, found, printed.get(name), ratios.get(name, nothing), ours, table)
         for name, found in by_name.items()
     }
     return Comparison(dataset, network, profile, table, made)
@@ -172,11 +177,13 @@ def _row(
     printed: Printed | None,
     ratio: Mapping[str, Interval],
     ours: pd.DataFrame,
+    table: int | None,
 ) -> Row:
     seeds = found.dropna(subset=["accuracy"]).drop_duplicates("seed").set_index("seed").sort_index()
     reasons = found["reason"].dropna()
     if seeds.empty:
-        return Row(name, printed, reason=str(reasons.iloc[0]) if len(reasons) else None)
+        reason = str(reasons.iloc[0]) if len(reasons) else None
+        return Row(name, printed, reason=reason, sources=_sources(found, table))
     accuracies = dict(zip(map(int, seeds.index), map(float, seeds["accuracy"]), strict=True))
     return Row(
         name,
@@ -193,7 +200,27 @@ def _row(
         memory=_mean(seeds["memory"]),
         parameters=_mean(seeds["parameters"]),
         epochs=_mean(seeds["epochs"]),
+        sources=_sources(seeds, table),
     )
+
+
+_RESTS_ON = {
+    "accuracy_key": ("accuracies", "accuracy", "prediction"),
+    "deployable_key": ("bytes", "zipped_bytes", "nonzero", "pruned_nonzero"),
+    "memory_key": ("memory",),
+    "weights_key": ("parameters", "epochs"),
+    "reason_key": ("reason",),
+}
+"""The fields of a row by the column with the keys of their records."""
+
+
+def _sources(found: pd.DataFrame, table: int | None) -> dict[str, tuple[str, ...]]:
+    made = {name: _keys(found, key) for key, names in _RESTS_ON.items() for name in names}
+    return made | {"printed": (sources.table(table),) if table else ()}
+
+
+def _keys(found: pd.DataFrame, column: str) -> tuple[str, ...]:
+    return tuple(map(str, found[column].dropna()))
 
 
 def _mean(values: "pd.Series[Any]") -> float:
@@ -216,8 +243,14 @@ def _accuracy(seeds: pd.DataFrame) -> Interval:
 # Differences ------------------------------------------------------------------------------------
 
 
-def _differences(name: str, seeds: pd.DataFrame, ours: pd.DataFrame) -> dict[str, Difference]:
-    return {other: _difference(other, name, seeds, ours) for other in comparators(name)}
+def _differences(name: str, seeds: pd.DataFrame, ours: pd.DataFrame) -> Mapping[str, Difference]:
+    pairs = {other: _pairs(other, seeds, ours) for other in comparators(name)}
+    made = {other: _difference(other, name, *both) for other, both in pairs.items()}
+    keys = {
+        other: (*_keys(one, "accuracy_key"), *_keys(base, "accuracy_key"))
+        for other, (one, base) in pairs.items()
+    }
+    return Noting(made, keys)
 
 
 def comparators(name: str) -> tuple[str, ...]:
@@ -232,14 +265,21 @@ def _trained_on(name: str) -> bool:
     return techniques.technique(name).steps != techniques.technique(PARENT).steps
 
 
-def _difference(other: str, name: str, seeds: pd.DataFrame, ours: pd.DataFrame) -> Difference:
+def _pairs(
+    other: str, seeds: pd.DataFrame, ours: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the rows of the seeds that both have, and the other technique's rows beside them."""
     base = ours[ours["technique"] == other].dropna(subset=["accuracy"])
     base = base.drop_duplicates("seed").set_index("seed")
     both = [seed for seed in seeds.index if seed in base.index]
-    less = seeds["accuracy"].loc[both] - base["accuracy"].loc[both]
+    return seeds.loc[both], base.loc[both]
+
+
+def _difference(other: str, name: str, seeds: pd.DataFrame, base: pd.DataFrame) -> Difference:
+    less = seeds["accuracy"] - base["accuracy"]
     values = tuple(float(value) for value in less)
     if len(values) == 1 and not _trained_on(name) and other == PARENT:
-        found = _one_file(seeds.loc[both[0]], base.loc[both[0]])
+        found = _one_file(seeds.iloc[0], base.iloc[0])
         if found is not None:
             word = statistics.judge_files([found])
             return Difference(other, values, found.difference, word, "file")
@@ -260,7 +300,7 @@ def _one_file(row: "pd.Series[Any]", base: "pd.Series[Any]") -> statistics.Files
 # Latency ----------------------------------------------------------------------------------------
 
 
-def _latencies(ours: pd.DataFrame) -> dict[str, dict[str, Interval]]:
+def _latencies(ours: pd.DataFrame) -> dict[str, Mapping[str, Interval]]:
     """Return by technique and kernels the ratio to NQ, over all seeds' processes and rounds."""
     names = dict(ours.dropna(subset=["deployable_key"])[["deployable_key", "technique"]].to_numpy())
     found: dict[tuple[str, str], list[records.Measurement]] = {}
@@ -268,9 +308,11 @@ def _latencies(ours: pd.DataFrame) -> dict[str, dict[str, Interval]]:
         kind = (names[record.identity.deployable], str(record.identity.settings["kernels"]))
         found.setdefault(kind, []).append(record)
     ratios: dict[str, dict[str, Interval]] = {}
+    keys: dict[str, dict[str, list[str]]] = {}
     for (technique, kernels), group in found.items():
         ratios.setdefault(technique, {})[kernels] = _pooled(group)
-    return ratios
+        keys.setdefault(technique, {})[kernels] = [record.key for record in group]
+    return {name: Noting(one, keys[name]) for name, one in ratios.items()}
 
 
 def _timed(keys: Mapping[str, str]) -> Iterator[records.Measurement]:

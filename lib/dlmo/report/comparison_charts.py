@@ -7,6 +7,7 @@ import altair as alt
 import pandas as pd
 
 from dlmo.report import charts, text
+from dlmo.report.cited import cited
 from dlmo.report.comparison import CONTROL, KERNELS, PARENT, Comparison, Row
 from dlmo.report.comparison_tables import about
 from dlmo.report.statistics import MARGIN
@@ -39,6 +40,7 @@ Drawn = alt.LayerChart | NothingToDraw
 # Accuracy against size ---------------------------------------------------------------------------
 
 
+@cited
 def accuracy_against_size(comparison: Comparison) -> Drawn:
     """Draw accuracy over the bytes of the file as it is, ours with the seeds, and the paper's.
 
@@ -101,6 +103,7 @@ def _over(row: Row) -> str:
 # Latency -----------------------------------------------------------------------------------------
 
 
+@cited
 def latency_ratios(comparison: Comparison) -> Drawn:
     """Draw each technique's latency over NQ's: the paper's, and ours with both sets of kernels."""
     frame = _frame(_each(comparison, _ratios), "low", "high")
@@ -151,6 +154,7 @@ def _ratios(row: Row) -> Iterator[dict[str, Any]]:
 # Seeds -------------------------------------------------------------------------------------------
 
 
+@cited
 def seed_spread(comparison: Comparison) -> Drawn:
     """Draw the accuracy of every seed, their mean, and the paper's single value."""
     frame = _frame(_each(comparison, _seeds))
@@ -189,6 +193,7 @@ def _seeds(row: Row) -> Iterator[dict[str, Any]]:
 # Differences -------------------------------------------------------------------------------------
 
 
+@cited
 def differences(comparison: Comparison) -> Drawn:
     """Draw each technique's paired differences, the margin of 1 point as a band.
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pandas.io.formats.style import Styler
 
 from dlmo.report import tables, text
+from dlmo.report.cited import Table, cited
 from dlmo.report.comparison import CONTROL, KERNELS, PARENT, Comparison, Row, comparators
 from dlmo.report.text import MISSING, NONE
 from dlmo.techniques import ConversionName, StepName, technique
@@ -46,7 +46,7 @@ def about(comparison: Comparison) -> str:
 # The techniques -----------------------------------------------------------------------------------
 
 
-def techniques_table(names: Sequence[str]) -> Styler:
+def techniques_table(names: Sequence[str]) -> Table:
     """Return what each technique is made of: training steps, and the conversion that ends it."""
     lines = [
         {
@@ -77,7 +77,8 @@ _CONVERSIONS: dict[ConversionName, str] = {
 # The paper beside us ------------------------------------------------------------------------------
 
 
-def side_by_side(comparison: Comparison) -> Styler:
+@cited
+def side_by_side(comparison: Comparison) -> Table:
     """Return the paper's table beside ours: accuracy, size and latency of each technique."""
     source = f"Table {comparison.table} of the paper" if comparison.table else "The paper"
     return _grouped(comparison, _beside, f"{source} beside ours: {about(comparison)}.")
@@ -113,7 +114,8 @@ def _to_paper(row: Row) -> str:
 # Differences ------------------------------------------------------------------------------------
 
 
-def differences(comparison: Comparison) -> Styler:
+@cited
+def differences(comparison: Comparison) -> Table:
     """Return each technique's difference to NQ, and to NQ+FT where it was trained on."""
     caption = f"Paired differences in accuracy: {about(comparison)}."
     names = [name for name in comparison.rows if name != PARENT]
@@ -145,7 +147,8 @@ def _absent(row: Row, other: str) -> str:
 # Files ------------------------------------------------------------------------------------------
 
 
-def files(comparison: Comparison) -> Styler:
+@cited
+def files(comparison: Comparison) -> Table:
     """Return what the files hold and how they run: zeros, latency with both kernels, memory."""
     return _grouped(comparison, _file, f"The files and how they run: {about(comparison)}.")
 
@@ -183,7 +186,8 @@ def _nothing(row: Row) -> str:
 # Profiles ---------------------------------------------------------------------------------------
 
 
-def profiles(comparisons: Sequence[Comparison]) -> Styler:
+@cited
+def profiles(comparisons: Sequence[Comparison]) -> Table:
     """Return the accuracies of several profiles side by side, and what each technique does."""
     profiles = text.listing(f"profile {comparison.profile}" for comparison in comparisons)
     caption = f"The same techniques under {profiles}."
@@ -212,7 +216,7 @@ def _profile(comparison: Comparison, name: str) -> dict[tuple[str, str], str]:
 # The live check ---------------------------------------------------------------------------------
 
 
-def live(checked: pd.DataFrame | None) -> Styler | None:
+def live(checked: pd.DataFrame | None) -> Table | None:
     """Return what the live check measured; see `sentences.live`."""
     if checked is None:
         return None
@@ -238,24 +242,25 @@ def _grouped(
     caption: str,
     names: Sequence[str] | None = None,
     words: Sequence[str] = (),
-) -> Styler:
+) -> Table:
     wanted = list(comparison.rows) if names is None else names
     lines = [{("", "Technique"): name, **cells(comparison[name])} for name in wanted]
     return _styled(pd.DataFrame(lines), caption, words)
 
 
-def _styled(frame: pd.DataFrame, caption: str, words: Sequence[str]) -> Styler:
+def _styled(frame: pd.DataFrame, caption: str, words: Sequence[str]) -> Table:
     columns: list[Any] = list(frame.columns)
     frame.columns = pd.MultiIndex.from_tuples(columns)
     numbers = [column for column in columns if column[1] not in ("Technique", *words)]
     style = tables.styled(frame, caption=caption)
-    style = style.set_properties(subset=numbers, **{"text-align": "right"})
+    style.set_properties(subset=numbers, **{"text-align": "right"})
     wrapped: list[Any] = [column for column in columns if column[1] in words]
-    style = style.set_properties(subset=wrapped, **{"white-space": "normal", "max-width": "7.5rem"})
+    style.set_properties(subset=wrapped, **{"white-space": "normal", "max-width": "7.5rem"})
     heads = [f"th.level1.col{columns.index(column)}" for column in numbers]
     rules: list[Any] = [{"selector": head, "props": "text-align: right"} for head in heads]
     rules += [
         {"selector": "thead tr:first-child th", "props": "border-bottom: 0; padding-bottom: 0"},
         {"selector": "th, td", "props": "padding-left: 0.45rem; padding-right: 0.45rem"},
     ]
-    return style.set_table_styles(rules, overwrite=False)
+    style.set_table_styles(rules, overwrite=False)
+    return style

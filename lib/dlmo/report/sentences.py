@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from dlmo.report import text
+from dlmo.report.cited import cited
 from dlmo.report.comparison import (
     CONTROL,
     KERNELS,
@@ -67,6 +68,7 @@ NOTES = {
 # Accuracy ---------------------------------------------------------------------------------------
 
 
+@cited
 def baseline(comparison: Comparison) -> str:
     """Say how accurate our NQ is, and whether the paper's value is one that we would expect."""
     row = comparison[PARENT]
@@ -86,6 +88,7 @@ def baseline(comparison: Comparison) -> str:
     )
 
 
+@cited
 def against(comparison: Comparison, other: str, names: Sequence[str]) -> str:
     """Say which of some techniques are equivalent to another one, which differ, which are open."""
     found = {name: comparison[name].differences.get(other) for name in names}
@@ -98,6 +101,7 @@ def against(comparison: Comparison, other: str, names: Sequence[str]) -> str:
     return " ".join(part for part in parts if part)
 
 
+@cited
 def trained(comparison: Comparison, name: str) -> str:
     """Say what a technique that trains on does to accuracy, against NQ and against the control."""
     if not comparison[name].measured:
@@ -129,6 +133,7 @@ def _open(other: str, known: dict[str, Difference], word: Word) -> str:
     return f"{listed} {verb} undecided against {other}."
 
 
+@cited
 def pruning(comparison: Comparison) -> str:
     """Say what pruning costs against NQ, what training on brings, and what remains of the cost."""
     row, control = comparison["PRN"], comparison[CONTROL]
@@ -172,6 +177,7 @@ def _verdict_on(found: Difference, name: str, other: str) -> str:
 # Size -------------------------------------------------------------------------------------------
 
 
+@cited
 def smallest(comparison: Comparison) -> str:
     """Say which file is the smallest, as it is and zipped, and what share of NQ's that is."""
     rows, base = comparison.measured(), comparison[PARENT]
@@ -196,6 +202,7 @@ def _least(rows: Iterable[Row], size: Callable[[Row], float]) -> list[Row]:
     return [row for row in known if text.kb(size(row)) == least]
 
 
+@cited
 def zeros(comparison: Comparison) -> str:
     """Say what zeros do to a file: nothing as it is, much when it is zipped; and the paper's."""
     row, base = comparison["PRN"], comparison[PARENT]
@@ -215,6 +222,7 @@ def zeros(comparison: Comparison) -> str:
     )
 
 
+@cited
 def sizes_beside_paper(comparison: Comparison) -> str:
     """Say how far our files' sizes are from the paper's, its pruned ones compared as zipped."""
     apart = {
@@ -238,6 +246,7 @@ def _as_printed(row: Row) -> float:
 # Latency and memory -----------------------------------------------------------------------------
 
 
+@cited
 def latency(comparison: Comparison, names: Sequence[str] = QUANTIZED) -> str:
     """Say how long the 8-bit files take against NQ in the paper and here, by runtime."""
     said = [_printed_latency(comparison, names)]
@@ -283,6 +292,7 @@ def _with_ratio(known: dict[str, Interval], names: Sequence[str]) -> str:
     return text.listing(f"{name} ({one})" for name, one in said.items())
 
 
+@cited
 def delay(comparison: Comparison) -> str:
     """Say whether quantization delays recognition here, as Remark 2 has it."""
     slower: dict[str, dict[str, bool]] = {}
@@ -314,6 +324,7 @@ def _turned(slower: dict[str, dict[str, bool]]) -> str:
     return f" For {text.listing(names)} the runtime alone decides whether it does."
 
 
+@cited
 def pruned_latency(comparison: Comparison) -> str:
     """Say whether the zeros of PRN save time, beside the paper's ratio."""
     row = comparison["PRN"]
@@ -333,6 +344,7 @@ def pruned_latency(comparison: Comparison) -> str:
     return f"{here}. It is faster than {PARENT} {text.listing(saved)}."
 
 
+@cited
 def memory(comparison: Comparison) -> str:
     """Say how much memory the files take when they run, from the least to the most."""
     known = [row for row in comparison.measured() if not np.isnan(row.memory)]
@@ -351,6 +363,7 @@ def memory(comparison: Comparison) -> str:
 # Seeds and profiles -----------------------------------------------------------------------------
 
 
+@cited
 def spread(comparison: Comparison) -> str:
     """Say how far apart the seeds of one technique are, at most."""
     rows = [row for row in comparison.measured() if len(row.accuracies) > 1]
@@ -369,6 +382,7 @@ def _reach(row: Row) -> float:
     return max(row.accuracies.values()) - min(row.accuracies.values())
 
 
+@cited
 def profiles(first: Comparison, second: Comparison) -> str:
     """Say what the recipe brings, beside what techniques change."""
     one, other = first[PARENT], second[PARENT]
@@ -395,6 +409,7 @@ def profiles(first: Comparison, second: Comparison) -> str:
 # What the page was made from ----------------------------------------------------------------------
 
 
+@cited
 def measured(comparison: Comparison) -> str:
     """Say how much of the table is measured, with how many seeds."""
     rows = comparison.measured()
@@ -414,6 +429,7 @@ def measured(comparison: Comparison) -> str:
     return f"{said} {missing(*absent)}" if absent else said
 
 
+@cited
 def epochs(comparison: Comparison) -> str:
     """Say how long NQ was trained, and for how long the others were trained on."""
     base = comparison[PARENT]

@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from hashlib import sha256
 
 import pandas as pd
-from pandas.io.formats.style import Styler
+
+from dlmo.report.cited import Table
 
 Format = str | Callable[[object], str]
 
@@ -16,7 +17,7 @@ def styled(
     formats: Mapping[str, Format] | None = None,
     index: bool = False,
     name: str | None = None,
-) -> Styler:
+) -> Table:
     """Return the table for a page; numbers stand right, missing values are a dash.
 
     Args:
@@ -28,10 +29,12 @@ def styled(
             builds give the same bytes. Needed only where one page shows the same table twice.
     """
     identity = name or sha256(f"{caption}{table.to_csv()}".encode()).hexdigest()[:8]
-    style = Styler(table, uuid=identity, caption=caption, cell_ids=False)
-    style = style.format(dict(formats or {}), na_rep="–", escape="html")
+    style = Table(table, uuid=identity, caption=caption, cell_ids=False)
+    style.format(dict(formats or {}), na_rep="–", escape="html")
     # Without this class the theme treats the table as a picture and boxes it in dark mode.
-    style = style.set_table_attributes('class="dataframe"')
+    style.set_table_attributes('class="dataframe"')
     numbers = table.select_dtypes("number").columns
-    style = style.set_properties(subset=numbers, **{"text-align": "right"})
-    return style if index else style.hide(axis="index")
+    style.set_properties(subset=numbers, **{"text-align": "right"})
+    if not index:
+        style.hide(axis="index")
+    return style
