@@ -11,6 +11,7 @@ import getpass
 import hashlib
 import os
 import platform
+import re
 import subprocess
 import tempfile
 import threading
@@ -120,22 +121,32 @@ def versions() -> dict[str, str]:
     return found
 
 
-def commit() -> tuple[str, bool]:
+def commit(*, everything: bool = False) -> tuple[str, bool]:
     """Return the repository's commit and whether the working tree is unchanged since.
 
-    Results and deployables are left out of the comparison: a measurement itself writes them.
+    Args:
+        everything: compare results and deployables, too. They are left out where a measurement
+            asks, since it writes them itself.
 
     Returns:
-        The commit's hash and True or False; `("unknown", False)` without git or a repository.
+        The commit's hash and True or False; in an unpacked archive that hash and False, since
+        nothing says what was changed; `("unknown", False)` elsewhere.
     """
     try:
         if Path(_git("rev-parse", "--show-toplevel")).resolve() != paths.ROOT:
-            return "unknown", False
+            return _archived(), False
         written = (":(exclude)data/results", ":(exclude)data/models")
-        changes = _git("status", "--porcelain", "--", ".", *written)
+        changes = _git("status", "--porcelain", "--", ".", *(() if everything else written))
         return _git("rev-parse", "HEAD"), not changes
     except (OSError, subprocess.SubprocessError):
-        return "unknown", False
+        return _archived(), False
+
+
+def _archived() -> str:
+    """Return the commit that `git archive` wrote into its copy of the file beside this one."""
+    written = Path(__file__).with_name("commit.txt")
+    said = written.read_text("ascii").strip() if written.exists() else ""
+    return said if re.fullmatch(r"[0-9a-f]{40,64}", said) else "unknown"
 
 
 @contextlib.contextmanager

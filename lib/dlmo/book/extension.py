@@ -10,7 +10,7 @@ from sphinx.config import Config
 from sphinx.environment import BuildEnvironment
 from sphinx.errors import SphinxError
 
-from dlmo.book import assets, cache, charts, page, provenance, records_page
+from dlmo.book import assets, cache, charts, manifest, page, provenance, records_page
 from dlmo.errors import UserError
 
 _LABEL = '<summary aria-label="Toggle hidden content">'
@@ -33,7 +33,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("env-purge-doc", _forget)
     app.connect("doctree-resolved", _without_thebe, priority=900)
     app.connect("html-page-context", _finish, priority=900)
-    app.connect("build-finished", _write_records)
+    app.connect("build-finished", _write_data)
     return {"version": "1", "parallel_read_safe": False, "parallel_write_safe": True}
 
 
@@ -121,8 +121,11 @@ def _sets(env: BuildEnvironment) -> dict[str, provenance.Sets]:
 
 
 def _all_if_any(app: Sphinx, env: BuildEnvironment) -> list[str]:
-    # A number glued on one page may stand on another, and nothing says which.
-    return sorted(env.found_docs) if getattr(env, "dlmo_read", False) else []
+    # A number glued on one page may stand on another, and nothing says which. And each page's
+    # footer names the build.
+    before, now = getattr(env, "dlmo_build", None), manifest.summary()
+    vars(env)["dlmo_build"] = now
+    return sorted(env.found_docs) if getattr(env, "dlmo_read", False) or before != now else []
 
 
 def _forget(app: Sphinx, env: BuildEnvironment, document: str) -> None:
@@ -144,6 +147,7 @@ def _finish(
         files[:] = [file for file in files if not _is_thebe(file)]
     # The label hides what the button says; a voice command by the visible words would fail.
     context["body"] = context.get("body", "").replace(_LABEL, "<summary>")
+    context["dlmo_build"] = manifest.summary()
     _resolve_sources(app, pagename, context)
     if charts.on_page(doctree):
         for name in charts.SCRIPTS:
@@ -162,6 +166,9 @@ def _resolve_sources(app: Sphinx, pagename: str, context: dict[str, Any]) -> Non
         app.add_js_file("dlmo-records.js", defer="defer")
 
 
-def _write_records(app: Sphinx, problem: Exception | None) -> None:
-    if problem is None and app.builder.name == "html" and provenance.PAGE in app.env.found_docs:
+def _write_data(app: Sphinx, problem: Exception | None) -> None:
+    if problem is not None or app.builder.name != "html":
+        return
+    manifest.write(Path(app.outdir))
+    if provenance.PAGE in app.env.found_docs:
         records_page.write(Path(app.outdir), _sets(app.env).values())

@@ -21,13 +21,13 @@ def head(name: str, asked: Asked, rows: pd.DataFrame) -> HTML:
         rows: what it got; see `measuring.rows`.
     """
     used = _used(rows)
-    parts = [_line("Run with", _subject(asked)), _line("Records", _counted(rows, used))]
+    keys = cited.markup([one.key for one in used])
+    parts = [_line("Run with", _subject(asked)), _line("Records", _counted(rows, used) + keys)]
     if used:
         parts.append(_line("Measured on", escape(text.listing(_processors(used)))))
         parts.append(_line("With", escape(_versions(used))))
     parts.append(_line("Run again", f"<code>{escape(command(name, asked))}</code>"))
-    keys = [one.key for one in used]
-    return HTML(f"<dl class='dlmo-head'>{''.join(parts)}</dl>{cited.markup(keys)}")
+    return HTML(f"<dl class='dlmo-head'>{''.join(parts)}</dl>")
 
 
 def command(name: str, asked: Asked) -> str:
@@ -65,7 +65,7 @@ def _counted(rows: pd.DataFrame, used: list[records.Record]) -> str:
         return text.begin(text.MISSING)
     seeds = text.count(rows["seed"].nunique(), "seed")
     trials = text.count(len(rows), "trial")
-    return f"{len(used)} records of {trials} with {seeds}, {_commits(used)}"
+    return f"{trials} with {seeds}, {_commits(used)}"
 
 
 def _commits(used: list[records.Record]) -> str:

@@ -11,7 +11,7 @@
     key: "Key", kind: "Kind", dataset: "Dataset", network: "Network", technique: "Technique",
     profile: "Profile", seed: "Seed", what: "What", result: "Result", machine: "Machine", made: "Made (UTC)",
   };
-  const SHOWN = ["key", "kind", "dataset", "network", "technique", "profile", "seed", "what", "result", "made"];
+  const SHOWN = ["key", "kind", "dataset", "network", "technique", "profile", "seed", "what", "result"];
   const PER_PAGE = 100;
   const state = { page: 0, sort: null, down: false, chosen: {}, words: "" };
   let all, rows, byKey;
@@ -130,7 +130,7 @@
 
   function line(row) {
     const cells = SHOWN.slice(1).map((name) => el("td", {}, String(row[name])));
-    return el("tr", {}, el("th", { scope: "row" }, el("a", { href: "#" + row.key }, row.key)), cells);
+    return el("tr", {}, el("th", { scope: "row" }, el("a", { href: "#" + row.key }, row.key.slice(0, 8))), cells);
   }
 
   function pager(count) {
@@ -352,8 +352,8 @@
     const counts = record.values && record.values.confusion;
     const title = el("h2", { tabindex: "-1" }, `${rows[place].kind}: ${found.trial}`);
     root.replaceChildren(
-      el("p", { class: "dlmo-from" }, el("a", { href: "#all" }, "All records")),
       title,
+      el("p", { class: "dlmo-from" }, el("a", { href: "#all" }, "All records")),
       terms([["Key", code(record.key)], ["About", `${rows[place].what}: ${rows[place].result}`],
         ["Record", code(found.place)], ["Digest", code(record.digest)]]),
       ...section("How it was made", provenance(record)),

@@ -1,0 +1,81 @@
+"""The manifest of a build: from what exactly the pages were made. Nothing in it tells the time."""
+
+import json
+import platform
+from functools import lru_cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from dlmo import machine, paths
+from dlmo.files import sha256
+from dlmo.report import text
+
+NAME = "manifest.json"
+
+VARIES: tuple[str, ...] = ()
+"""Files of the built pages that two builds of the same tree may have differently: none."""
+
+
+@lru_cache(maxsize=1)
+def make() -> dict[str, Any]:
+    """Return commit, versions, and the SHA-256 of every record and of all other data.
+
+    Paths are relative to the folder that they are listed under. `commit` is "unknown" where there
+    is neither a repository nor an archive of one; `clean` is true only where all tracked files are
+    known to be as committed.
+    """
+    commit, clean = machine.commit(everything=True)
+    found = {
+        "records": _checksums(paths.results()),
+        "models": _checksums(paths.models()),
+        "paper": _checksums(paths.paper()),
+        "recipes": _checksums(paths.recipes()),
+    }
+    return {
+        "commit": commit,
+        "clean": clean,
+        "python": platform.python_version(),
+        "versions": versions(),
+        "varies": list(VARIES),
+        "checksums": {name: _of_all(files) for name, files in found.items()},
+        "files": found,
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the installed version of each package that `requirements.txt` names."""
+    lines = (paths.ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    names = [line.partition("==")[0].strip() for line in lines if line[:1].isalpha()]
+    return {name: metadata.version(name) for name in sorted(names, key=str.lower)}
+
+
+def summary() -> dict[str, str]:
+    """Return what the footer of each page says of the build."""
+    made = make()
+    records = sum(name.endswith(".json") for name in made["files"]["records"])
+    return {
+        "commit": made["commit"][:10],
+        "state": "" if made["clean"] else _state(made["commit"]),
+        "records": text.count(records, "record"),
+        "checksum": made["checksums"]["records"][:12],
+    }
+
+
+def write(html: Path) -> None:
+    """Write the manifest beside the pages."""
+    (html / NAME).write_text(json.dumps(make(), indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _state(commit: str) -> str:
+    return "" if commit == "unknown" else " with changes"
+
+
+def _checksums(folder: Path) -> dict[str, str]:
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    return {file.relative_to(folder).as_posix(): sha256(file.read_bytes()) for file in files}
+
+
+def _of_all(files: dict[str, str]) -> str:
+    """Return one checksum of many: of their names and checksums, a line a file."""
+    return sha256("".join(f"{digest}  {name}\n" for name, digest in files.items()).encode())
