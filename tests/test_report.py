@@ -585,7 +585,7 @@ def test_the_live_check_refuses_what_is_wrong(changed, said):
 
 def test_the_live_check_writes_nowhere_else(results, monkeypatch):
     monkeypatch.delenv("DLMO_STORE", raising=False)
-    with live.elsewhere() as folder:
+    with paths.elsewhere() as folder:
         inside = [paths.results(), paths.store(), paths.models()]
         assert all(one.is_relative_to(folder) for one in inside)
     assert not folder.exists()
@@ -666,7 +666,7 @@ def test_the_parameters_are_documented_literals():
 
 @pytest.mark.timeout(300)
 def test_the_chapter_trains_and_measures_what_is_missing(tmp_path, monkeypatch):
-    for variable, folder in live.FOLDERS.items():
+    for variable, folder in paths.OWN.items():
         monkeypatch.setenv(variable, str(tmp_path / folder))
     given = {
         "dataset": "digits",

@@ -1,6 +1,7 @@
 """Where things lie. Each folder can be moved by an environment variable, read at each call."""
 
 import os
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,3 +57,16 @@ def environment(values: Mapping[str, str]) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+OWN = {"DLMO_RESULTS": "results", "DLMO_STORE": "store", "DLMO_MODELS": "models"}
+"""The folders that a check must not write to, by the variable that moves them."""
+
+
+@contextmanager
+def elsewhere() -> Iterator[Path]:
+    """Let records, weights and models lie in a temporary folder, which is removed at the end."""
+    with tempfile.TemporaryDirectory(prefix="dlmo-") as name:
+        moved = {variable: f"{name}/{inside}" for variable, inside in OWN.items()}
+        with environment(moved):
+            yield Path(name)

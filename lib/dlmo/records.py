@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from dlmo import paths, recipes, sources, spec
+from dlmo import deployable, paths, recipes, sources, spec
 from dlmo.deployable import Preprocessing
 from dlmo.errors import UserError, unknown
 from dlmo.files import sha256, write_bytes
@@ -160,6 +160,29 @@ def make(model: type[Any], identity: Identity, **fields: Any) -> Any:
         key=identity.key, digest="0" * 64, identity=identity, **fields
     ).model_dump(mode="json")
     return model.model_validate({**draft, "digest": _digest(draft)})
+
+
+def contents(found: deployable.Deployable) -> dict[str, Any]:
+    """Return the fields of a deployable's record that are counted in the file itself."""
+    pruned = [layer for layer in found.layers if layer.operator != "DEPTHWISE_CONV_2D"]
+    weights = sum(layer.weights for layer in pruned)
+    return {
+        "bytes": found.bytes,
+        "sha256": found.sha256,
+        "zipped_bytes": found.zipped_bytes,
+        "nonzero": found.nonzero,
+        "pruned_nonzero": sum(layer.nonzero for layer in pruned) / max(1, weights),
+        "operators": dict(found.operators),
+        "float_operators": [operator.name for operator in deployable.float_operators(found)],
+        "input_type": found.inputs[0].dtype,
+        "output_type": found.outputs[0].dtype,
+    }
+
+
+def weights_digest(weights: list[np.ndarray]) -> str:
+    """Return the SHA-256 of weights: their types, shapes and numbers, not the file's bytes."""
+    parts = [f"{array.dtype}{array.shape}".encode() + array.tobytes() for array in weights]
+    return sha256(b"".join(parts))
 
 
 def file(record: Record, suffix: str = "json") -> Path:

@@ -1,9 +1,6 @@
 """The live check: a few techniques from training to measurement, now, on a small dataset."""
 
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -11,9 +8,6 @@ from dlmo import paths, recipes, records
 from dlmo.trials import Trial
 
 DATASET, PROFILE = "digits", "smoke"
-
-FOLDERS = {"DLMO_RESULTS": "results", "DLMO_STORE": "store", "DLMO_MODELS": "models"}
-"""The folders that a check must not write to, by the variable that moves them."""
 
 LEAST = 0.5
 """Accuracy that every file must reach; chance is a tenth."""
@@ -47,7 +41,7 @@ def live_check(
         Trial(dataset=DATASET, network=network, technique=name, profile=PROFILE, seed=0)
         for name in names
     ]
-    with elsewhere():
+    with paths.elsewhere():
         _make(wanted)
         found = records.table().set_index("technique").loc[names].reset_index()
     check(found)
@@ -67,15 +61,6 @@ def _make(wanted: list[Trial]) -> None:
         return
     for node in laboratory.plan(wanted).missing:
         nodes.run(node)
-
-
-@contextmanager
-def elsewhere() -> Iterator[Path]:
-    """Let records, weights and models lie in a temporary folder, which is removed at the end."""
-    with tempfile.TemporaryDirectory(prefix="dlmo-live-") as folder:
-        moved = {name: f"{folder}/{inside}" for name, inside in FOLDERS.items()}
-        with paths.environment(moved):
-            yield Path(folder)
 
 
 def check(found: pd.DataFrame) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from dlmo.cli import data, keep, measure, records, run
+from dlmo.cli import data, keep, measure, records, reproduce, run, verify
 from dlmo.errors import UserError
 
 _INTERRUPTED = 130
@@ -28,6 +28,8 @@ app.add_typer(records.app, name="records")
 app.add_typer(data.app, name="data")
 app.command("keep")(keep.keep)
 app.command("run")(run.run)
+app.command("verify")(verify.verify)
+app.command("reproduce")(reproduce.reproduce)
 
 
 def _version(wanted: bool) -> None:
@@ -51,6 +53,7 @@ def _dlmo(
       dlmo records --network vggnet --format csv
       dlmo data
       dlmo run quantization_and_pruning -p network=resnet50
+      dlmo verify
     """
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())

@@ -186,25 +186,14 @@ def _convert(node: Node) -> None:
 
 
 def _described(node: Node, content: bytes, weights_sha256: str, watch: Stopwatch) -> Any:
-    found = deployable.read(content)
-    pruned = [layer for layer in found.layers if layer.operator != "DEPTHWISE_CONV_2D"]
-    weights = sum(layer.weights for layer in pruned)
     return records.make(
         records.Deployable,
         node.identity,
         trial=node.trial,
         provenance=watch.provenance(),
         weights_sha256=weights_sha256,
-        bytes=found.bytes,
-        sha256=found.sha256,
-        zipped_bytes=found.zipped_bytes,
-        nonzero=found.nonzero,
-        pruned_nonzero=sum(layer.nonzero for layer in pruned) / max(1, weights),
-        operators=dict(found.operators),
-        float_operators=[operator.name for operator in deployable.float_operators(found)],
-        input_type=found.inputs[0].dtype,
-        output_type=found.outputs[0].dtype,
         preprocessing=deployable.Preprocessing(),
+        **records.contents(deployable.read(content)),
     )
 
 
@@ -295,7 +284,7 @@ def _kept(key: str) -> tuple[list[np.ndarray], str]:
     weights = store.get_weights(key, None)
     if weights is None:
         raise UserError(f"the weights {key} are not in the store or are broken; run it again")
-    return weights, store.digest(weights)
+    return weights, records.weights_digest(weights)
 
 
 def _file(key: str) -> Any:

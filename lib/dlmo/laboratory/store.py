@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 
-from dlmo import paths
-from dlmo.files import sha256, write_bytes
+from dlmo import paths, records
+from dlmo.files import write_bytes
 
 
 def weights_file(key: str) -> Path | None:
@@ -32,7 +32,7 @@ def put_weights(key: str, weights: list[np.ndarray]) -> str:
     stream = io.BytesIO()
     np.savez(stream, *weights)
     write_bytes(paths.store() / "weights" / f"{key}.npz", stream.getvalue())
-    return digest(weights)
+    return records.weights_digest(weights)
 
 
 def get_weights(key: str, expected: str | None) -> list[np.ndarray] | None:
@@ -50,7 +50,7 @@ def get_weights(key: str, expected: str | None) -> list[np.ndarray] | None:
             weights = [archive[f"arr_{place}"] for place in range(len(archive.files))]
     except (OSError, ValueError, KeyError, EOFError):
         weights = []
-    if weights and expected in (None, digest(weights)):
+    if weights and expected in (None, records.weights_digest(weights)):
         return weights
     source.rename(source.with_suffix(".corrupt"))
     return None
@@ -61,12 +61,6 @@ def put_deployable(key: str, data: bytes) -> Path:
     target = paths.store() / "deployables" / f"{key}.tflite"
     write_bytes(target, data)
     return target
-
-
-def digest(weights: list[np.ndarray]) -> str:
-    """Return the SHA-256 of weights: their types, shapes and numbers, not the file's bytes."""
-    parts = [f"{array.dtype}{array.shape}".encode() + array.tobytes() for array in weights]
-    return sha256(b"".join(parts))
 
 
 def checkpoints(key: str) -> Path:
