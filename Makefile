@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: book test test-slow bench environment test-environment clean
+.PHONY: book test test-slow bench archive environment test-environment clean
 
 # Build the report: _build/html/index.html
 book: environment
@@ -27,6 +27,15 @@ bench: environment
 	@$(BIN)/python benchmarks/workers.py
 	@$(BIN)/python benchmarks/records.py
 	@$(BIN)/python benchmarks/memory.py
+
+# All tracked files of a commit as one archive, which builds wherever it is unpacked.
+COMMIT ?= HEAD
+archive:
+	@test "$(COMMIT)" != HEAD || git diff --quiet HEAD || echo "Changes that are not committed are left out." >&2
+	@mkdir -p _build
+	@name=dlmo-$$(git rev-parse --short=10 $(COMMIT)) && \
+	  git archive --format=tar --prefix=$$name/ $(COMMIT) > _build/$$name.tar && \
+	  gzip -9nf _build/$$name.tar && echo _build/$$name.tar.gz
 
 environment:
 	@command -v $(PYTHON) >/dev/null || { echo "error: there is no $(PYTHON); name a Python 3.11 to 3.13: make PYTHON=python3.12 book" >&2; exit 2; }

@@ -134,16 +134,19 @@ def commit(*, everything: bool = False) -> tuple[str, bool]:
     """
     try:
         if Path(_git("rev-parse", "--show-toplevel")).resolve() != paths.ROOT:
-            return _archived(), False
+            return archived(), False
         written = (":(exclude)data/results", ":(exclude)data/models")
         changes = _git("status", "--porcelain", "--", ".", *(() if everything else written))
         return _git("rev-parse", "HEAD"), not changes
     except (OSError, subprocess.SubprocessError):
-        return _archived(), False
+        return archived(), False
 
 
-def _archived() -> str:
-    """Return the commit that `git archive` wrote into its copy of the file beside this one."""
+def archived() -> str:
+    """Return the commit that this is an unpacked archive of, "unknown" where it is none.
+
+    `git archive` writes it into its copy of the file beside this one.
+    """
     written = Path(__file__).with_name("commit.txt")
     said = written.read_text("ascii").strip() if written.exists() else ""
     return said if re.fullmatch(r"[0-9a-f]{40,64}", said) else "unknown"

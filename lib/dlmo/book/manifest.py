@@ -17,13 +17,17 @@ VARIES: tuple[str, ...] = ()
 """Files of the built pages that two builds of the same tree may have differently: none."""
 
 
+_STATES = {True: "", False: " with changes", None: " (of an archive)"}
+"""What the footer says behind the commit, by whether the tree is clean."""
+
+
 @lru_cache(maxsize=1)
 def make() -> dict[str, Any]:
     """Return commit, versions, and the SHA-256 of every record and of all other data.
 
     Paths are relative to the folder that they are listed under. `commit` is "unknown" where there
-    is neither a repository nor an archive of one; `clean` is true only where all tracked files are
-    known to be as committed.
+    is neither a repository nor an archive of one; `clean` says whether all files are as committed,
+    and is null where only an archive says which commit it is.
     """
     commit, clean = machine.commit(everything=True)
     found = {
@@ -34,7 +38,7 @@ def make() -> dict[str, Any]:
     }
     return {
         "commit": commit,
-        "clean": clean,
+        "clean": None if commit == machine.archived() else clean,
         "python": platform.python_version(),
         "versions": versions(),
         "varies": list(VARIES),
@@ -56,7 +60,7 @@ def summary() -> dict[str, str]:
     records = sum(name.endswith(".json") for name in made["files"]["records"])
     return {
         "commit": made["commit"][:10],
-        "state": "" if made["clean"] else _state(made["commit"]),
+        "state": _STATES[made["clean"]],
         "records": text.count(records, "record"),
         "checksum": made["checksums"]["records"][:12],
     }
@@ -65,10 +69,6 @@ def summary() -> dict[str, str]:
 def write(html: Path) -> None:
     """Write the manifest beside the pages."""
     (html / NAME).write_text(json.dumps(make(), indent=1, sort_keys=True) + "\n", encoding="utf-8")
-
-
-def _state(commit: str) -> str:
-    return "" if commit == "unknown" else " with changes"
 
 
 def _checksums(folder: Path) -> dict[str, str]:
