@@ -1,5 +1,7 @@
 """The Sphinx extension: executed chapters in, nothing from elsewhere out."""
 
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -147,11 +149,17 @@ def _finish(
         files[:] = [file for file in files if not _is_thebe(file)]
     # The label hides what the button says; a voice command by the visible words would fail.
     context["body"] = context.get("body", "").replace(_LABEL, "<summary>")
+    context["css_tag"] = _same_always(context["css_tag"])
     context["dlmo_build"] = manifest.summary()
     _resolve_sources(app, pagename, context)
     if charts.on_page(doctree):
         for name in charts.SCRIPTS:
             app.add_js_file(name, defer="defer")
+
+
+def _same_always(css_tag: Callable[[Any], str]) -> Callable[[Any], str]:
+    """Leave out the checksum of myst-nb's style sheet, which only a second build would know."""
+    return lambda style: re.sub(r"(/mystnb\.[0-9a-f]+\.css)\?v=[0-9a-f]+", r"\1", css_tag(style))
 
 
 def _is_thebe(file: Any) -> bool:

@@ -13,9 +13,9 @@ from dlmo.report import text
 
 NAME = "manifest.json"
 
-VARIES: tuple[str, ...] = ()
-"""Files of the built pages that two builds of the same tree may have differently: none."""
-
+VARIES = (".buildinfo", "searchindex.js")
+"""Files that two builds of the same tree may have differently: Sphinx notes its folders in the one,
+and after a build of some pages only it keeps the words of the other in another order."""
 
 _STATES = {True: "", False: " with changes", None: " (of an archive)"}
 """What the footer says behind the commit, by whether the tree is clean."""
