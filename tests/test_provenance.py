@@ -304,7 +304,7 @@ def book(tmp_path_factory) -> Any:
     shutil.copy(paths.ROOT / "_config.yml", source)
     shutil.copy(paths.ROOT / "chapters/records.md", source / "chapters")
     (source / "index.md").write_text(
-        "# A book\n\nFrom elsewhere: {glue:text}`chapters/a.ipynb::base`\n"
+        "# A book\n\nFrom elsewhere: {glue:text}`chapters/a.ipynb::base:s`\n"
     )
     toc = "format: jb-book\nroot: index\nchapters:\n  - file: chapters/a\n"
     (source / "_toc.yml").write_text(f"{toc}  - file: chapters/records\n")
