@@ -402,7 +402,7 @@ def test_the_list_is_filtered_sorted_and_downloaded(book, tab):
 @pytest.mark.browser
 def test_a_record_has_all_that_it_says_and_leads_on(book, tab):
     folder, _, kept = book
-    weights = sorted(keys(folder / "results", kind=["weights"], technique=["NQ"]))[0]
+    weights = sorted(keys(folder / "results", step=["train"]))[0]
     page = tab.open(f"chapters/records.html#{weights}")
     page.wait_for_selector("#dlmo-records h2")
     said = page.locator("#dlmo-records").inner_text()
