@@ -320,9 +320,9 @@ def book(tmp_path_factory) -> Any:
     chapter_.cells.append(text)
     nbformat.write(chapter_, path)
     ended = test_book.run_book(source, test_book.OURS)
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    yield folder, source / "_build/html", kept
     patch.undo()
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return folder, source / "_build/html", kept
 
 
 @pytest.fixture
@@ -436,8 +436,7 @@ def test_a_confusion_is_shown_and_an_unknown_key_is_said(book, tab):
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("size", ["desktop", "phone"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("size", "scheme"), [("desktop", "light"), ("phone", "dark")])
 def test_list_and_records_are_accessible(book, chromium, size, scheme):
     from axe_playwright_python.sync_playwright import Axe
 
@@ -505,8 +504,10 @@ def test_two_builds_differ_in_what_the_manifest_names_only(html, tmp_path):
     ended = subprocess.run(command, capture_output=True, text=True, cwd=paths.ROOT)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     first, second = contents(html), contents(tmp_path / "_build/html")
-    assert sorted(first) == sorted(second)
-    differ = {name for name in first if first[name] != second[name]}
+    # Charts of earlier builds lie about in a folder that is built into again; pages do not.
+    left = {name for name in first if name not in second}
+    assert set(second) <= set(first) and not any(name.endswith(".html") for name in left)
+    differ = {name for name in second if first[name] != second[name]}
     assert differ <= set(json.loads((html / manifest.NAME).read_text())["varies"])
 
 
