@@ -72,9 +72,13 @@ def signed(value: float, digits: int) -> str:
 
 def count(number: int, thing: str) -> str:
     """Return a number of things, small numbers in words: `five seeds`, `one pair`, `12 trials`."""
-    word = _SMALL[number] if 0 <= number < len(_SMALL) else f"{number:,}"
     plural = _IRREGULAR.get(thing, f"{thing}s")
-    return f"{word} {thing if number == 1 else plural}"
+    return f"{number_word(number)} {thing if number == 1 else plural}"
+
+
+def number_word(number: int) -> str:
+    """Return a number, a small one as a word: `five`, `12`, `1,200`."""
+    return _SMALL[number] if 0 <= number < len(_SMALL) else f"{number:,}"
 
 
 def listing(words: Iterable[str], link: str = "and") -> str:
