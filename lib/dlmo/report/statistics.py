@@ -458,6 +458,9 @@ def _adjusted(p: Sequence[float], method: str) -> list[float]:
         return []
     if not all(0 <= value <= 1 for value in p):
         raise ValueError("p-values lie between 0 and 1")
+    if min(p) == 1:
+        # statsmodels collects garbage at each call, which takes longer than all the rest.
+        return [1.0] * len(p)
     from statsmodels.stats.multitest import multipletests
 
     return [float(value) for value in multipletests(list(p), alpha=ALPHA, method=method)[1]]
