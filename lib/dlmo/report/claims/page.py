@@ -1,7 +1,7 @@
 """The claims as a page shows them: a filter, and each claim with its criterion and evidence."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 
 import altair as alt
@@ -9,9 +9,10 @@ import pandas as pd
 from IPython.display import HTML
 
 from dlmo import paper
-from dlmo.report import charts, text
+from dlmo.report import charts, folded, text
 from dlmo.report.claims import words
 from dlmo.report.claims.evidence import WORDS, Evidence, Verdict
+from dlmo.report.claims.rules import exact
 
 PLACES = (
     "Abstract and Section 1",
@@ -113,54 +114,36 @@ def listing(verdicts: Sequence[Verdict], beside: Sequence[Verdict] = ()) -> HTML
         beside: the same claims under another profile.
     """
     other = {one.claim.id: one for one in beside}
-    groups = [_group(name, some, other) for name, some in grouped(verdicts).items()]
-    return HTML(f"<div class='dlmo-claims'>{_filter(verdicts)}{''.join(groups)}</div>")
-
-
-def _filter(verdicts: Sequence[Verdict]) -> str:
-    choices = [("all", len(verdicts))]
-    choices += [(word, sum(one.word == word for one in verdicts)) for word in WORDS]
-    buttons = [
-        f"<label><input type='radio' name='dlmo-verdict' value='{_slug(word)}'"
-        f"{' checked' if word == 'all' else ''}> {escape(word)} ({many})</label>"
-        for word, many in choices
-        if many
+    groups = [
+        folded.group(
+            name,
+            (one.word for one in some),
+            (_claim(one, other.get(one.claim.id)) for one in some),
+        )
+        for name, some in grouped(verdicts).items()
     ]
-    return f"<fieldset><legend>Show</legend>{''.join(buttons)}</fieldset>"
-
-
-def _group(name: str, verdicts: Sequence[Verdict], other: Mapping[str, Verdict]) -> str:
-    claims = "".join(_claim(one, other.get(one.claim.id)) for one in verdicts)
-    words_ = " ".join(dict.fromkeys(_slug(one.word) for one in verdicts))
-    return f"<section data-verdicts='{words_}'><h3>{escape(name)}</h3>{claims}</section>"
+    tally: dict[str, int] = {word: sum(one.word == word for one in verdicts) for word in WORDS}
+    return HTML(folded.whole(groups, tally))
 
 
 def _claim(verdict: Verdict, other: Verdict | None) -> str:
     claim = verdict.claim
-    name = f"claim-{claim.id}"
-    head = (
-        f"<span class='dlmo-verdict'>{escape(verdict.word)}</span> "
-        f"<span class='dlmo-statement'>{escape(claim.statement)}</span>"
-    )
-    body = _facts(verdict) + _evidence(verdict) + "".join(_beside(verdict, other))
-    return (
-        f"<details class='dlmo-claim' id='{name}' data-verdict='{_slug(verdict.word)}'>"
-        f"<summary>{head}</summary><div>{body}</div></details>"
-    )
+    body = [_facts(verdict), _evidence(verdict), *_beside(verdict, other)]
+    return folded.entry(claim.id, verdict.word, claim.statement, body)
 
 
 def _facts(verdict: Verdict) -> str:
     claim = verdict.claim
-    lines = {
-        "Found": words.found(verdict),
-        "Place": claim.place + (f": “{claim.quote}”" if claim.quote else ""),
-        "Judged by": words.how(claim),
-        "Confirmed if": claim.confirms,
-        "Refuted if": claim.refutes,
-        "Post hoc": claim.reason or "",
-    }
-    said = [f"<dt>{name}</dt><dd>{escape(line)}</dd>" for name, line in lines.items() if line]
-    return f"<dl>{''.join(said)}</dl>"
+    return folded.facts(
+        {
+            "Found": words.found(verdict),
+            "Place": claim.place + (f": “{claim.quote}”" if claim.quote else ""),
+            "Judged by": words.how(claim),
+            "Confirmed if": claim.confirms,
+            "Refuted if": claim.refutes,
+            "Post hoc": claim.reason or "",
+        }
+    )
 
 
 def _beside(verdict: Verdict, other: Verdict | None) -> Iterable[str]:
@@ -168,50 +151,29 @@ def _beside(verdict: Verdict, other: Verdict | None) -> Iterable[str]:
     if other is not None and other.measured:
         named = {f"with profile {other.profile}": other, **named}
     for label, one in named.items():
-        said = f"{label}: {one.word}" if one.measured else f"{label}: {text.MISSING}"
-        yield f"<p><strong>{escape(text.begin(said))}.</strong> "
-        yield f"{escape(words.found(one))}</p>" if one.measured else "</p>"
+        said = f"{label}: {one.word if one.measured else text.MISSING}"
+        what = f" {words.found(one)}" if one.measured else ""
+        yield f"<p><strong>{escape(text.begin(said))}.</strong>{escape(what)}</p>"
         yield _evidence(one) if one.measured else ""
 
 
 def _evidence(verdict: Verdict) -> str:
-    """Return the table of the measured cells, and how many there are besides."""
+    """Return the table of the measured cells, and the records that they rest on."""
     shown = [one for one in verdict.evidence if one.measured or one.interval is not None]
+    below = folded.sources(verdict.keys)
     if not shown or (len(shown) == 1 and shown[0].interval is None):
-        return _keys(verdict)
+        return below
     alpha = paper.judging().alpha
-    head = ("Cell", "Estimate", "p", "Says")
-    top = "".join(f"<th scope='col'>{name}</th>" for name in head)
-    lines = "".join(_line(verdict, one, alpha) for one in shown)
-    table = f"<table class='dataframe'><thead><tr>{top}</tr></thead><tbody>{lines}</tbody></table>"
-    return f"<div class='dlmo-scroll'>{table}</div>{_keys(verdict)}"
+    lines = [_line(verdict, one, alpha) for one in shown]
+    return folded.table(("Cell", "Estimate", "p", "Says"), lines) + below
 
 
-def _line(verdict: Verdict, one: Evidence, alpha: float) -> str:
-    chance = verdict.p is not None and one.measured and one.p > 0
-    cells = (
+def _line(verdict: Verdict, one: Evidence, alpha: float) -> tuple[str, ...]:
+    # What is counted has no p-value.
+    chance = one.measured and not exact(verdict.claim)
+    return (
         words.cell_name(one.cell),
         words.estimate(verdict.claim, one.interval),
         words.p_value(one.p) if chance else text.NONE,
         "; ".join(part for part in (words.says(one, alpha), one.note) if part),
     )
-    return "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"
-
-
-def _keys(verdict: Verdict) -> str:
-    return markup(verdict.keys)
-
-
-def markup(keys: Sequence[str]) -> str:
-    """Return the keys of records, folded up."""
-    if not keys:
-        return ""
-    many = text.count(len(keys), "record")
-    return (
-        f'<details class="dlmo-sources"><summary>{many}</summary>'
-        f"<code>{' '.join(sorted(keys))}</code></details>"
-    )
-
-
-def _slug(word: str) -> str:
-    return re.sub(r"[^a-z]+", "-", word)

@@ -7,52 +7,37 @@ from dlmo.paper import Claim
 from dlmo.report import statistics
 from dlmo.report.claims.evidence import Cell, Comparison
 from dlmo.report.claims.registry import compares
-from dlmo.report.claims.source import Source
+from dlmo.report.claims.source import Source, cells
+from dlmo.report.printed import Place, Printed
 
 
-@compares(("arithmetic", "bytes"))
-def printed_sizes(claim: Claim, source: Source, cell: Cell) -> Comparison:
-    """Divide a printed size by the one that it is compared with."""
-    return _counted(_size(cell) / _size(_other(cell)), cell)
+@compares(("arithmetic", "bytes"), ("arithmetic", "accuracy"))
+def printed_values(claim: Claim, source: Source, cell: Cell) -> Comparison:
+    """Take a printed number, divided by or less the one that it is compared with."""
+    return Comparison((statistics.exactly(value(_paper(), claim, cell)),))
 
 
-@compares(("arithmetic", "accuracy"))
-def printed_accuracies(claim: Claim, source: Source, cell: Cell) -> Comparison:
-    """Take a printed accuracy, less the one that it is compared with if there is one."""
-    value = _accuracy(cell)
-    return _counted(value - _accuracy(_other(cell)) if cell.against else value, cell)
+def values(printed: Printed, claim: Claim) -> dict[Cell, float]:
+    """Return what a claim about printed numbers is about, cell by cell."""
+    return {cell: value(printed, claim, cell) for cell in cells(claim)}
 
 
-def _counted(value: float, cell: Cell) -> Comparison:
-    return Comparison((statistics.exactly(round(value, 9)),))
-
-
-def _other(cell: Cell) -> Cell:
+def value(printed: Printed, claim: Claim, cell: Cell) -> float:
+    """Return a ratio of sizes, a difference of accuracies, or one accuracy that stands alone."""
+    here: Place = (cell.dataset, cell.network, cell.technique)
+    there: Place = (cell.dataset, cell.network, cell.against)
     if cell.against in paper.networks():
-        return Cell(cell.dataset, cell.against, cell.technique)
-    return Cell(cell.dataset, cell.network, cell.against)
+        there = (cell.dataset, cell.against, cell.technique)
+    if claim.metric == "bytes":
+        found = printed.size(*here) / printed.size(*there)
+    elif cell.against:
+        found = printed.accuracy(*here) - printed.accuracy(*there)
+    else:
+        found = printed.accuracy(*here)
+    # Rounded, so that a printed 82 % less a printed 80 % is no hair more than 2 points.
+    return round(found, 9)
 
 
-def _size(cell: Cell) -> float:
-    return _printed()[cell.dataset, cell.network, cell.technique][1]
-
-
-def _accuracy(cell: Cell) -> float:
-    if not cell.dataset:
-        return _imagenet()[cell.network]
-    return _printed()[cell.dataset, cell.network, cell.technique][0]
-
-
-@lru_cache
-def _printed() -> dict[tuple[str, str, str], tuple[float, float]]:
-    # Table 14 repeats rows of others; the first table is where a row stands.
-    rows = paper.results().drop_duplicates(["dataset", "network", "technique"])
-    keys = rows[["dataset", "network", "technique"]].itertuples(index=False, name=None)
-    values = rows[["accuracy", "bytes"]].astype(float).itertuples(index=False, name=None)
-    return dict(zip(keys, values, strict=True))
-
-
-@lru_cache
-def _imagenet() -> dict[str, float]:
-    table = paper.table(12)
-    return dict(zip(table["network"], table["accuracy_percent"].astype(float) / 100, strict=True))
+@lru_cache(maxsize=1)
+def _paper() -> Printed:
+    return Printed()
