@@ -9,7 +9,7 @@ from dlmo.report import text
 
 def slug(word: str) -> str:
     """Return a word as an attribute holds it: `can-t-be-tested`."""
-    return re.sub(r"[^a-z]+", "-", word.lower()).strip("-")
+    return re.sub(r"[^a-z0-9]+", "-", word.lower()).strip("-")
 
 
 def whole(groups: Iterable[str], choices: Mapping[str, int]) -> str:

@@ -94,16 +94,15 @@ def chart(spent: pd.DataFrame) -> alt.Chart | NothingToDraw:
         return NothingToDraw()
     frame = _grouped(spent, ["network", "technique"])
     frame["network"] = frame["network"].map(title)
+    frame["which"] = frame["network"] + ", " + frame["technique"]
     shown = list(dict.fromkeys(frame["technique"]))
-    order = list(frame.groupby("network")["hours"].sum().sort_values(ascending=False).index)
     return (
         alt.Chart(frame)
         .mark_bar()
         .encode(
-            y=alt.Y("network:N", sort=order, title=None),
+            y=alt.Y("which:N", sort=list(frame["which"]), title=None),
             x=alt.X("hours:Q", title="Training (hours of wall time)"),
-            yOffset=alt.YOffset("technique:N", sort=shown),
-            color=alt.Color("technique:N", scale=charts.scale(shown), title="Technique"),
+            color=alt.Color("technique:N", scale=charts.scale(shown), legend=None),
             tooltip=[
                 alt.Tooltip("network:N", title="Network"),
                 alt.Tooltip("technique:N", title="Technique"),
@@ -113,7 +112,7 @@ def chart(spent: pd.DataFrame) -> alt.Chart | NothingToDraw:
             ],
         )
         .properties(
-            height=(18 * len(shown) + 16) * len(order),
+            height=24 * len(frame) + 10,
             description="Hours of training by network and technique. " + _spoken(frame),
         )
     )

@@ -156,7 +156,7 @@ def last_layers_that_do_not_fit(printed: Printed) -> Finding | None:
         for name, width in others
     ]
     return Finding(
-        title=f"{text.listing(title(name) for name, _ in others)} end otherwise than published",
+        title=f"{text.listing(title(name) for name, _ in others)}: not the published last layer",
         where="Tables 5 and 10",
         evidence=f"The growth from CIFAR-10 to CIFAR-100 gives the inputs of the last layer: "
         f"{text.listing(said)}.",
@@ -225,7 +225,7 @@ def more_weights_than_on_imagenet(printed: Printed) -> Finding | None:
         size = printed.size("cifar10", row.network, "NQ")
         quoted = float(str(row.parameters).removesuffix("M")) * 1e6
         lines.append({"network": row.network, "held": size / BYTES["NQ"], "quoted": quoted})
-    rows = pd.DataFrame(lines).dropna()
+    rows = pd.DataFrame(lines, columns=["network", "held", "quoted"]).dropna()
     over = rows[rows["held"] > rows["quoted"]]
     if over.empty:
         return None

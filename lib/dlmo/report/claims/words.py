@@ -179,12 +179,17 @@ def overview(verdicts: Sequence[Verdict]) -> str:
 
 def remarks(verdicts: Iterable[Verdict]) -> str:
     """Say what became of the paper's four remarks."""
+    by_word: dict[Word, list[str]] = {}
+    for one in verdicts:
+        if one.claim.place.startswith("Remark"):
+            name = f"{one.claim.place.split(';')[0]} ({one.claim.subject})"
+            by_word.setdefault(one.word, []).append(name)
     said = [
-        f"{one.claim.place.split(';')[0]} ({one.claim.subject}) {_VERBS[one.word][0]}"
-        for one in verdicts
-        if one.claim.place.startswith("Remark")
+        f"{text.listing(by_word[word])} {_VERBS[word][len(by_word[word]) > 1]}."
+        for word in WORDS
+        if word in by_word
     ]
-    return f"{text.begin('; '.join(said))}."
+    return " ".join(said)
 
 
 def families(verdicts: Sequence[Verdict]) -> str:
