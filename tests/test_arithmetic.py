@@ -95,10 +95,10 @@ def test_equation_1_gives_the_integers_of_depthwise_kernels_too(made, kind):
 
 def test_a_changed_weight_is_noticed(made):
     plain = deployable.read(made / "float.tflite")
-    data = bytearray(plain.data)
-    start = hybrid._place(plain.data, plain.tensor(plain.layers[-1].index).content)
-    data[start : start + 4] = struct.pack("<f", 9.0)
-    changed = deployable.read(bytes(data))
+    last = plain.layers[-1]
+    weights = plain.tensor(last.index).data().copy()
+    weights[0, 0] += 9
+    changed = deployable.read(deployable.replaced(plain, {(0, last.index): weights}))
     assert not quantization.matches(changed, deployable.read(made / "int8.tflite"))[-1].exact
     with pytest.raises(UserError, match="not conversions of one network"):
         quantization.matches(plain, deployable.read(made / "wide.tflite"))
@@ -263,6 +263,21 @@ def test_pruning_zeroes_the_smallest():
     assert pruning.entropy(np.array([0, 0, 1, 2])) == pytest.approx(
         stats.entropy([0.5, 0.25, 0.25], base=2)
     )
+
+
+def test_a_pruned_file_has_the_zeros_and_nothing_else_is_changed(made):
+    plain = deployable.read(made / "float.tflite")
+    sparse = deployable.read(pruning.pruned_file(plain, 0.9))
+    for layer, before, after in quantization.pairs(plain, sparse):
+        old, new = before.data(), after.data()
+        assert np.array_equal(new[new != 0], old[new != 0])
+        wanted = 0 if layer.operator == "DEPTHWISE_CONV_2D" else round(0.9 * layer.weights)
+        assert np.count_nonzero(new == 0) == wanted
+    assert sparse.bytes == plain.bytes
+    assert sparse.zipped_bytes < plain.zipped_bytes / 2
+    last = plain.layers[-1]
+    with pytest.raises(UserError, match="can't take float32"):
+        deployable.replaced(plain, {(0, last.index): np.zeros((1, 2), np.float32)})
 
 
 # Distillation -----------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import io
 import math
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -333,6 +333,28 @@ def zipped(data: Content, name: str = "model.tflite") -> Content:
     with zipfile.ZipFile(target, "w") as archive:
         archive.writestr(entry, data, compresslevel=9)
     return target.getvalue()
+
+
+def replaced(deployable: Deployable, values: Mapping[tuple[int, int], NDArray[Any]]) -> Content:
+    """Return the file with other numbers in some of its constants, all else byte for byte.
+
+    Args:
+        deployable: the file.
+        values: the new numbers by (subgraph, index), in the type and shape of what they replace.
+
+    Raises:
+        UserError: a tensor is no dense constant, or the numbers don't fit it.
+    """
+    data = bytearray(deployable.data)
+    whole = np.frombuffer(deployable.data, np.uint8).ctypes.data
+    for (subgraph, index), numbers in values.items():
+        tensor = deployable.tensor(index, subgraph)
+        fits = (str(numbers.dtype), numbers.shape) == (tensor.dtype, tensor.shape)
+        if tensor.content is None or tensor.sparsity is not None or not fits:
+            raise UserError(f"{tensor.name} can't take {numbers.dtype} {list(numbers.shape)}")
+        start = np.frombuffer(tensor.content, np.uint8).ctypes.data - whole
+        data[start : start + len(tensor.content)] = numbers.tobytes()
+    return bytes(data)
 
 
 def float_operators(deployable: Deployable) -> list[Operator]:

@@ -13,7 +13,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from dlmo.arithmetic import quantization
-from dlmo.deployable import Content, Deployable, Operator, Options, Tensor
+from dlmo.deployable import Content, Deployable, Operator, Options, Tensor, replaced
 
 Floats = NDArray[np.float64]
 
@@ -166,16 +166,8 @@ def as_floats(plain: Deployable, quantized: Deployable) -> Content:
     Raises:
         UserError: the files don't have the same layers.
     """
-    data = bytearray(plain.data)
-    for _, before, after in quantization.pairs(plain, quantized):
-        values = after.values()
-        assert before.content is not None and values is not None
-        start = _place(plain.data, before.content)
-        data[start : start + len(before.content)] = values.astype("<f4").tobytes()
-    return bytes(data)
-
-
-def _place(data: Content, part: memoryview) -> int:
-    """Return where in a file a buffer of it begins."""
-    whole = np.frombuffer(data, np.uint8).ctypes.data
-    return int(np.frombuffer(part, np.uint8).ctypes.data - whole)
+    values = {
+        (before.subgraph, before.index): after.values()
+        for _, before, after in quantization.pairs(plain, quantized)
+    }
+    return replaced(plain, {place: array for place, array in values.items() if array is not None})

@@ -6,6 +6,8 @@ Source: paper, Section 3.2; Zhu and Gupta, "To prune, or not to prune", 2017, Se
 import numpy as np
 from numpy.typing import NDArray
 
+from dlmo.deployable import Content, Deployable, replaced
+
 
 def sparsity(
     share: NDArray[np.floating] | float,
@@ -37,9 +39,20 @@ def pruned(weights: NDArray[np.floating], share: float) -> NDArray[np.floating]:
     return flat.reshape(weights.shape)
 
 
-def distinct(weights: NDArray[np.number]) -> int:
-    """Return how many different numbers stand in a tensor."""
-    return int(np.unique(weights).size)
+def pruned_file(plain: Deployable, share: float) -> Content:
+    """Return a float file with so large a share of each layer's weights set to zero, untrained.
+
+    Depthwise kernels are left alone, as tfmot leaves them.
+
+    Raises:
+        UserError: the weights aren't stored as floats.
+    """
+    values = {}
+    for layer in plain.layers:
+        weights = plain.tensor(layer.index, layer.subgraph).data()
+        if weights is not None and layer.operator != "DEPTHWISE_CONV_2D":
+            values[layer.subgraph, layer.index] = pruned(weights, share)
+    return replaced(plain, values)
 
 
 def entropy(values: NDArray[np.number]) -> float:
