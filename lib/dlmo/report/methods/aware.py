@@ -45,10 +45,10 @@ def gain_sentence(rows: pd.DataFrame) -> str:
     known = {other: one for other, one in found.items() if one.values}
     absent = [other for other in found if other not in known]
     said = [
-        f"against {other} {text.points(one.interval.estimate, 2)} points ({text.verdict(one.word)})"
+        f"from {other} by {text.points(one.interval.estimate, 2)} points ({text.verdict(one.word)})"
         for other, one in known.items()
     ]
-    parts = [f"QAT makes a difference of {text.listing(said)}."] if said else []
+    parts = [f"QAT differs {text.listing(said)}."] if said else []
     if absent:
         parts.append(f"The comparison with {text.listing(absent)} is {text.MISSING}.")
     return " ".join(parts)

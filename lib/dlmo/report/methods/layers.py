@@ -136,9 +136,8 @@ def sweep_sentence(
     absent = [value for value in found["value"].unique() if value not in set(known["value"])]
     parts = [f"Accuracy by {what}: {'; '.join(said)}."] if said else []
     if absent:
-        verb = "is" if len(absent) == 1 else "are"
         listed = text.listing(written(float(value)) for value in absent)
-        parts.append(f"With {listed} {what} it {verb} {text.MISSING}.".replace("it are", "it is"))
+        parts.append(f"{text.begin(what)} {listed}: {text.MISSING}.")
     return " ".join(parts)
 
 

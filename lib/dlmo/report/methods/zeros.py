@@ -14,7 +14,6 @@ from dlmo.report import charts, comparison, statistics, text
 from dlmo.report.comparison_charts import NothingToDraw
 from dlmo.report.methods import layers
 from dlmo.report.methods.files import Files
-from dlmo.report.statistics import Interval
 
 Drawn = alt.LayerChart | NothingToDraw
 
@@ -256,7 +255,7 @@ def survival_sentence(files: Files) -> str:
     kept = "every one" if lost == 0 else f"{zeros - lost:,}"
     return (
         f"Of {zeros:,} zeros in PRN's file {kept} is zero in PRQ's, since Equation 1 maps zero to "
-        f"zero; rounding zeroes {text.percent(further / rest)} of the other weights as well."
+        f"zero; rounding zeroes {text.small(further / rest)} of the other weights as well."
     )
 
 
@@ -303,32 +302,33 @@ CORNERS = ("NQ+FT", "PRN", "NQ+FT+BLQ", "PRQ")
 """Neither, pruned, rounded, both; all trained for equally long."""
 
 
-def interaction(rows: pd.DataFrame) -> Interval | None:
-    """Return PRQ - PRN - (NQ+FT+BLQ - NQ+FT) in accuracy, over the seeds that have all four."""
+def interaction(rows: pd.DataFrame) -> tuple[float, ...]:
+    """Return PRQ - PRN - (NQ+FT+BLQ - NQ+FT) in accuracy, for each seed that has all four."""
     wide = rows.dropna(subset=["accuracy"]).pivot_table("accuracy", "seed", "technique")
     if not set(CORNERS) <= set(wide.columns):
-        return None
+        return ()
     whole = wide[list(CORNERS)].dropna()
-    if whole.empty:
-        return None
     neither, pruned, rounded, both = (whole[name].to_numpy(float) for name in CORNERS)
-    return statistics.mean(both - pruned - (rounded - neither))
+    return tuple(map(float, both - pruned - (rounded - neither)))
 
 
 def interaction_sentence(rows: pd.DataFrame) -> str:
     """Say whether pruning and rounding together cost more or less than each on its own."""
-    found = interaction(rows)
-    if found is None:
+    values = interaction(rows)
+    if not values:
         return f"Whether the two losses add up is {text.MISSING}."
-    said = (
-        "What PRQ loses beyond the sum of both losses is "
-        f"{text.difference_with_interval(found)} points ({text.count(found.n, 'seed')})"
+    said: dict[statistics.Word, str] = {
+        "equivalent": f"the losses add up, to within {text.MARGIN_IN_POINTS}",
+        "lower": "together they cost more than that",
+        "higher": "together they cost less than that",
+        "undecided": "that decides nothing",
+        "one pair": "one seed decides nothing",
+    }
+    written = text.difference_with_interval(statistics.mean(values))
+    return (
+        f"PRQ's accuracy differs by {written} points ({text.count(len(values), 'seed')}) from what "
+        f"the two losses would give if they added up: {said[statistics.judge(values)]}."
     )
-    if np.isnan(found.low):
-        return f"{said}; one seed decides nothing."
-    if found.low <= 0 <= found.high:
-        return f"{said}: nothing speaks against the losses adding up."
-    return f"{said}: the losses do not add up."
 
 
 def sizes_sentence(rows: pd.DataFrame) -> str:
