@@ -64,17 +64,7 @@ class Asked(BaseModel):
     @property
     def trials(self) -> list[Trial]:
         """All trials: each technique with each seed, then those with a varied recipe."""
-        plain = [
-            Trial(
-                dataset=self.dataset,
-                network=self.network,
-                technique=name,
-                profile=self.profile,
-                seed=seed,
-            )
-            for seed in range(self.seed, self.seed + self.seeds)
-            for name in self.techniques
-        ]
+        plain = [self._trial(name, seed) for seed in self._seeds for name in self.techniques]
         varied = (trial for parameter in SWEEPS for _, trial in self.varied(parameter))
         return list(dict.fromkeys([*plain, *varied]))
 
@@ -93,19 +83,26 @@ class Asked(BaseModel):
         return [
             (
                 value,
-                Trial(
-                    dataset=self.dataset,
-                    network=self.network,
-                    technique=name,
-                    profile=self.profile,
-                    seed=seed,
-                    overrides=() if getattr(recipe, field) == value else ((key, value),),
-                ),
+                self._trial(name, seed, () if getattr(recipe, field) == value else ((key, value),)),
             )
             for value in getattr(self, parameter)
             for name in names
-            for seed in range(self.seed, self.seed + self.seeds)
+            for seed in self._seeds
         ]
+
+    @property
+    def _seeds(self) -> range:
+        return range(self.seed, self.seed + self.seeds)
+
+    def _trial(self, technique: str, seed: int, overrides: recipes.Overrides = ()) -> Trial:
+        return Trial(
+            dataset=self.dataset,
+            network=self.network,
+            technique=technique,
+            profile=self.profile,
+            seed=seed,
+            overrides=overrides,
+        )
 
 
 def notebook(name: str) -> Path:
