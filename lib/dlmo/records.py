@@ -256,6 +256,20 @@ def find(key: str) -> Record | None:
     return None
 
 
+def kept(key: str, kind: Literal["deployable", "weights"] = "deployable") -> Path | None:
+    """Return where the file of a key lies, in the store or among the committed ones, if anywhere.
+
+    Args:
+        key: of a deployable (a `.tflite`) or of weights (an `.npz`).
+        kind: which of the two.
+    """
+    folder, suffix = ("deployables", "tflite") if kind == "deployable" else ("weights", "npz")
+    own = paths.store() / folder / f"{key}.{suffix}"
+    if own.exists():
+        return own
+    return next(iter(sorted(paths.models().glob(f"*/*/*.{key}.{suffix}"))), None)
+
+
 def table(records: Iterable[Record] | None = None) -> pd.DataFrame:
     """Return the one flat table: a row a trial, with what its latest measurements say.
 

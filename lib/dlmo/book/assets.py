@@ -16,6 +16,9 @@ FOLDER = ".assets"
 STYLES = ("dlmo.css", "dlmo-colours.css")
 SCRIPT = "dlmo.js"
 
+BITS_SCRIPT, BITS_MARK = "dlmo-bits.js", 'class="dlmo-bits"'
+"""The script of numbers whose bits can be changed, and what a page has that needs it."""
+
 
 def prepare(build: Path) -> list[str]:
     """Write the assets that come from installed packages; return the folders that hold assets.

@@ -184,4 +184,6 @@ def _surroundings() -> Iterator[Config]:
         }
         files = os.name == "posix" and len(folder) < 40
         with paths.environment(ours):
-            yield Config(KernelManager={"transport": "ipc" if files else "tcp"})
+            # The default address is a file in the working folder, the same for every kernel there.
+            ipc = {"transport": "ipc", "ip": f"{folder}/kernel"}
+            yield Config(KernelManager=ipc if files else {"transport": "tcp"})

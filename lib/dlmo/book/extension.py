@@ -116,6 +116,8 @@ def _finish(
     if charts.on_page(doctree):
         for name in charts.SCRIPTS:
             app.add_js_file(name, defer="defer")
+    if assets.BITS_MARK in context["body"]:
+        app.add_js_file(assets.BITS_SCRIPT, defer="defer")
 
 
 def _is_thebe(file: Any) -> bool:

@@ -8,7 +8,7 @@ from dlmo.chapter.asked import Asked, ask, notebook, trials
 from dlmo.chapter.glue import glue
 from dlmo.chapter.head import head
 from dlmo.chapter.live import live_check
-from dlmo.chapter.measuring import pending, rows, select
+from dlmo.chapter.measuring import pending, rows, select, sweep
 
 __all__ = [
     "Asked",
@@ -20,5 +20,6 @@ __all__ = [
     "pending",
     "rows",
     "select",
+    "sweep",
     "trials",
 ]

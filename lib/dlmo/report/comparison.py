@@ -216,6 +216,19 @@ def _accuracy(seeds: pd.DataFrame) -> Interval:
 # Differences ------------------------------------------------------------------------------------
 
 
+def difference(rows: pd.DataFrame, name: str, other: str) -> Difference:
+    """Return a technique less another one, paired by seed.
+
+    Args:
+        rows: of `records.select`, of one dataset, network and profile.
+        name: the technique.
+        other: what it is compared with.
+    """
+    known = rows[rows["technique"] == name].dropna(subset=["accuracy"])
+    seeds = known.drop_duplicates("seed").set_index("seed").sort_index()
+    return _difference(other, name, seeds, rows)
+
+
 def _differences(name: str, seeds: pd.DataFrame, ours: pd.DataFrame) -> dict[str, Difference]:
     return {other: _difference(other, name, seeds, ours) for other in comparators(name)}
 

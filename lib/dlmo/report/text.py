@@ -53,6 +53,24 @@ def times(value: float) -> str:
     return figure(value, 2 if value < 0.995 else 1 if value < 9.95 else 0)
 
 
+def small(share: float) -> str:
+    """Return a share that may be tiny: `0.7 %`, `0.02 %`, `5·10⁻⁸`; zero is `0`."""
+    if share == 0:
+        return "0"
+    power = math.floor(math.log10(abs(share)))
+    if power >= -4:
+        return percent(share, max(1, -power - 2))
+    mantissa = round(share / 10**power)
+    if abs(mantissa) == 10:
+        mantissa, power = mantissa // 10, power + 1
+    return f"{mantissa}·10{raised(power)}"
+
+
+def raised(power: int) -> str:
+    """Return a whole number as an exponent: `⁻⁸`."""
+    return str(power).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+
+
 def figure(value: float, digits: int) -> str:
     """Return a number with so many decimals, or a dash where there is none."""
     if value is None or math.isnan(value):
