@@ -56,3 +56,9 @@ def environment(values: Mapping[str, str]) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def deployable(key: str) -> Path | None:
+    """Return where the `.tflite` of a key lies: in the store, or among the committed ones."""
+    own = store() / "deployables" / f"{key}.tflite"
+    return own if own.exists() else next(iter(sorted(models().glob(f"*/*/*.{key}.tflite"))), None)

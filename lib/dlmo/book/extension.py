@@ -116,6 +116,8 @@ def _finish(
     if charts.on_page(doctree):
         for name in charts.SCRIPTS:
             app.add_js_file(name, defer="defer")
+    if 'class="dlmo-strategy"' in context["body"]:
+        app.add_js_file("dlmo-strategy.js", defer="defer")
 
 
 def _is_thebe(file: Any) -> bool:
