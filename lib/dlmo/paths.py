@@ -62,3 +62,8 @@ def deployable(key: str) -> Path | None:
     """Return where the `.tflite` of a key lies: in the store, or among the committed ones."""
     own = store() / "deployables" / f"{key}.tflite"
     return own if own.exists() else next(iter(sorted(models().glob(f"*/*/*.{key}.tflite"))), None)
+
+
+def sheets() -> Path:
+    """Return the folder of the data sheets that are kept."""
+    return ROOT / "data/sheets"

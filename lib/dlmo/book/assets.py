@@ -14,7 +14,8 @@ HERE = Path(__file__).parent
 FOLDER = ".assets"
 
 STYLES = ("dlmo.css", "dlmo-colours.css")
-SCRIPT = "dlmo.js"
+SCRIPTS = ("dlmo.js", "dlmo-tables.js")
+"""What every page loads."""
 
 
 def prepare(build: Path) -> list[str]:

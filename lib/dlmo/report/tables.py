@@ -24,14 +24,15 @@ def styled(
         caption: the sentence above it.
         formats: for each column how to write its values, as `Styler.format` takes them.
         index: whether to show the index.
-        name: the table's identity on its page; by default a hash of its contents, so that two
-            builds give the same bytes. Needed only where one page shows the same table twice.
+        name: the table's identity, by default a hash of its contents, so that two builds give the
+            same bytes. Pages refer to a named table with a caption by `{numref}` and `table-NAME`.
     """
     identity = name or sha256(f"{caption}{table.to_csv()}".encode()).hexdigest()[:8]
     style = Styler(table, uuid=identity, caption=caption, cell_ids=False)
     style = style.format(dict(formats or {}), na_rep="–", escape="html")
     # Without this class the theme treats the table as a picture and boxes it in dark mode.
-    style = style.set_table_attributes('class="dataframe"')
+    known = f' data-name="{name}"' if name else ""
+    style = style.set_table_attributes(f'class="dataframe"{known}')
     numbers = table.select_dtypes("number").columns
     style = style.set_properties(subset=numbers, **{"text-align": "right"})
     return style if index else style.hide(axis="index")
