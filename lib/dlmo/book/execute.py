@@ -138,6 +138,11 @@ def _run(chapter: Path, output: Path, values: dict[str, Any], limit: float | Non
     except DeadKernelError:
         where = _place(chapter, output, current.get("index"))
         raise ChapterError(f"{where}: the kernel died (out of memory?)") from None
+    except RuntimeError as error:
+        # jupyter_client has no class of its own for a kernel that stays silent.
+        if "Kernel didn't respond" not in str(error):
+            raise
+        raise ChapterError(f"chapter {chapter.stem}: {error}; is the machine busy?") from None
     except NoSuchKernel as error:
         raise ChapterError(f"chapter {chapter.stem}: there is no such kernel: {error}") from None
 
@@ -200,5 +205,7 @@ def _surroundings() -> Iterator[tuple[Config, Path]]:
             "PYDEVD_DISABLE_FILE_VALIDATION": "1",
         }
         files = os.name == "posix" and len(folder) < 40
+        # Without an address of their own, kernels that run at the same time answer each other.
+        address = {"transport": "ipc", "ip": f"{folder}/kernel"} if files else {"transport": "tcp"}
         with paths.environment(ours):
-            yield Config(KernelManager={"transport": "ipc" if files else "tcp"}), trace
+            yield Config(KernelManager=address), trace

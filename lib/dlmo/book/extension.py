@@ -12,7 +12,13 @@ from sphinx.errors import SphinxError
 from dlmo.book import assets, cache, charts, links, numbering, page, status
 from dlmo.errors import UserError
 
-_LABEL = '<summary aria-label="Toggle hidden content">'
+_REPAIRS = {
+    # The label hides what the button says; a voice command by the visible words would fail.
+    '<summary aria-label="Toggle hidden content">': "<summary>",
+    # Entries of a bibliography are paragraphs; the roles say that they are items of a list.
+    ' role="doc-biblioentry"': "",
+    '<div role="list" class="citation-list">': '<div class="citation-list">',
+}
 
 
 class BookError(SphinxError):
@@ -115,8 +121,8 @@ def _finish(
     # sphinx-thebe declares the same constant twice, and starts kernels at another host.
     for files in (context["script_files"], context["css_files"]):
         files[:] = [file for file in files if not _is_thebe(file)]
-    # The label hides what the button says; a voice command by the visible words would fail.
-    context["body"] = context.get("body", "").replace(_LABEL, "<summary>")
+    for wrong, right in _REPAIRS.items():
+        context["body"] = context.get("body", "").replace(wrong, right)
     if charts.on_page(doctree):
         for name in charts.SCRIPTS:
             app.add_js_file(name, defer="defer")

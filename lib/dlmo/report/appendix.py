@@ -12,10 +12,10 @@ from dlmo.recipes import STEP_MODELS
 from dlmo.report import tables, text
 from dlmo.report.comparison_tables import title
 
-_STEPS = tuple(STEP_MODELS)
-
-
 # Recipes ----------------------------------------------------------------------------------------
+
+_OTHERS = "others"
+"""A name that no profile has a section for."""
 
 
 def recipe(profile: str, networks: list[str]) -> Styler:
@@ -27,23 +27,36 @@ def recipe(profile: str, networks: list[str]) -> Styler:
     """
     known = recipes.profile(profile)
     lines: list[dict[str, str]] = []
-    for step in _STEPS:
-        general = _fields(known.step(step, ""))
-        lines.append({"Step": step, "Network": "all others", **general})
+    for step in STEP_MODELS:
+        general = known.step(step, _OTHERS)
+        lines.append({"Step": step, "Network": "all others", **_fields(general)})
         for network in networks:
-            own = _fields(known.step(step, network))
+            own = known.step(step, network)
             if own != general:
-                lines.append({"Step": step, "Network": title(network), **own})
-    frame = pd.DataFrame(lines).fillna(text.NONE)
+                lines.append({"Step": step, "Network": title(network), **_fields(own)})
     caption = f"Recipes of profile {profile}: {known.about}"
-    return tables.styled(frame, caption=caption, name=f"recipe-{profile}")
+    return tables.styled(pd.DataFrame(lines), caption=caption, name=f"recipe-{profile}")
 
 
 def _fields(step: recipes.Step) -> dict[str, str]:
     given = step.model_dump()
-    moved = given.pop("augmentation")
-    given["augmentation"] = _augmentation(moved)
-    return {name.replace("_", " "): _written(value) for name, value in given.items()}
+    own = [
+        f"{name.replace('_', ' ')} {_written(value)}"
+        for name, value in given.items()
+        if name not in recipes.Step.model_fields
+    ]
+    momentum = f", momentum {step.momentum:g}" if step.optimizer == "sgd" else ""
+    warmup = f", warm-up {text.percent(step.warmup, 0)}" if step.schedule == "one_cycle" else ""
+    return {
+        "Optimizer": f"{step.optimizer}{momentum}",
+        "Learning rate": f"{step.learning_rate:g}, {step.schedule.replace('_', ' ')}{warmup}",
+        "Epochs": str(step.epochs),
+        "Batch": str(step.batch_size),
+        "Weight decay": f"{step.weight_decay:g}",
+        "Label smoothing": f"{step.label_smoothing:g}",
+        "Augmentation": _augmentation(given["augmentation"]),
+        "Of its own": ", ".join(own) or text.NONE,
+    }
 
 
 def _augmentation(given: dict[str, Any]) -> str:
@@ -53,7 +66,7 @@ def _augmentation(given: dict[str, Any]) -> str:
 
 
 def _written(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value).replace("_", " ")
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 # The environment ----------------------------------------------------------------------------------

@@ -59,6 +59,13 @@ def techniques_table(names: Sequence[str]) -> Styler:
     return tables.styled(pd.DataFrame(lines), caption="The techniques of this page.")
 
 
+def made_of(name: str) -> str:
+    """Return what a technique is made of, in words: `train, then prune; 16-bit float weights`."""
+    made = technique(name)
+    steps = text.listing((_STEPS[step] for step in made.steps), "then")
+    return f"{steps}; {_CONVERSIONS[made.conversion]}"
+
+
 _STEPS: dict[StepName, str] = {
     "train": "train",
     "distil": "distil",
