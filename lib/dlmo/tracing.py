@@ -15,16 +15,16 @@ VARIABLE = "DLMO_TRACE"
 """Names the file to which a process appends its notes; without it nothing is noted."""
 
 KINDS = {
-    ".weights.json": "records of weights",
-    ".deployable.json": "records of files",
-    ".measurement.json": "measurements",
-    ".unavailable.json": "records of what cannot be had",
-    ".npz": "predictions",
-    ".tflite": "models",
-    ".csv": "tables",
-    ".yaml": "lists",
-    ".bib": "lists",
-    ".yml": "profiles",
+    ".weights.json": "record of weights",
+    ".deployable.json": "record of a file",
+    ".measurement.json": "measurement",
+    ".unavailable.json": "record of what cannot be had",
+    ".npz": "file of predictions",
+    ".tflite": "model",
+    ".csv": "table",
+    ".yaml": "list",
+    ".bib": "list",
+    ".yml": "profile",
 }
 """How the status page calls a file that was read, by its ending."""
 
@@ -91,7 +91,7 @@ def summary(file: Path) -> dict[str, Any]:
 
 
 def _kind(path: str) -> str:
-    return next((kind for ending, kind in KINDS.items() if path.endswith(ending)), "other files")
+    return next((kind for ending, kind in KINDS.items() if path.endswith(ending)), "other file")
 
 
 def _counted(names: Iterable[str]) -> dict[str, int]:

@@ -14,7 +14,7 @@ from sphinx.writers.html5 import HTML5Translator
 
 _CAPTION = re.compile(r"\s*<caption>(.*?)</caption>", re.DOTALL)
 _NAME = re.compile(r'<table[^>]* data-name="([^"]+)"')
-_TABLE = re.compile(r"\A\s*(?:<style.*?</style>)?\s*<table\b.*</table>\s*\Z", re.DOTALL)
+_TABLE = re.compile(r"\A\s*(?:<style.*?</style>)?\s*<table\b", re.DOTALL)
 
 
 class TableFigure(nodes.figure):
@@ -22,7 +22,7 @@ class TableFigure(nodes.figure):
 
 
 class NumberTables(SphinxTransform):
-    """Turn outputs that are one table with a caption into numbered tables."""
+    """Turn outputs that are a table with a caption into numbered tables."""
 
     # Domains collect labels at 850.
     default_priority = 500
@@ -56,9 +56,10 @@ def _is_bundle(node: nodes.Node) -> bool:
 
 
 def _table(bundle: nodes.Element) -> nodes.raw | None:
-    """Return the HTML of an output, where it is one table and nothing else."""
+    """Return the HTML of an output, where it begins with a table and has no other."""
     for raw in bundle.findall(nodes.raw):
-        if raw.get("format") == "html" and _TABLE.match(raw.astext()):
+        said = raw.astext()
+        if raw.get("format") == "html" and _TABLE.match(said) and said.count("<table") == 1:
             return raw
     return None
 

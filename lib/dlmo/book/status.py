@@ -51,7 +51,7 @@ def _cells(metadata: Mapping[str, Any]) -> list[str]:
     run, noted = metadata.get("papermill", {}), metadata.get(NOTES, {})
     seconds = run.get("duration")
     trained = [f"{text.count(n, 'step')} of {what}" for what, n in noted.get("trained", {}).items()]
-    read = [f"{n:,}\u00a0{kind}" for kind, n in sorted(noted.get("read", {}).items())]
+    read = [_counted(n, kind) for kind, n in sorted(noted.get("read", {}).items())]
     return [
         "unknown" if seconds is None else f"{seconds:.1f}\u00a0s",
         text.listing(read) or "nothing",
@@ -59,6 +59,12 @@ def _cells(metadata: Mapping[str, Any]) -> list[str]:
         str(noted.get("machine", "unknown")),
         str(run.get("end_time", "unknown"))[:16].replace("T", " "),
     ]
+
+
+def _counted(number: int, kind: str) -> str:
+    """Return how many there are of a kind: `1 table`, `14 records of weights`."""
+    first, space, rest = kind.partition(" ")
+    return f"{number:,}\u00a0{first}{'s' * (number != 1)}{space}{rest}"
 
 
 def setup(app: Sphinx) -> None:

@@ -35,7 +35,10 @@ def recipe(profile: str, networks: list[str]) -> Styler:
             if own != general:
                 lines.append({"Step": step, "Network": title(network), **_fields(own)})
     caption = f"Recipes of profile {profile}: {known.about}"
-    return tables.styled(pd.DataFrame(lines), caption=caption, name=f"recipe-{profile}")
+    wrapped = ["Optimizer", "Learning rate", "Augmentation", "Of its own"]
+    return tables.styled(
+        pd.DataFrame(lines), caption=caption, name=f"recipe-{profile}", wrap=wrapped
+    )
 
 
 def _fields(step: recipes.Step) -> dict[str, str]:

@@ -54,11 +54,11 @@ def progress(found: Overview, techniques: Sequence[str] = ROWS) -> str:
     done = sum(cells)
     networks = len({one.network for one in found})
     datasets = len({one.dataset for one in found})
-    return (
-        f"{done} of {len(cells)} cells ({text.count(networks, 'network')} on "
-        f"{text.count(datasets, 'dataset')}) are measured; the other {len(cells) - done} are "
-        f"{MISSING}."
-    )
+    where = f"{text.count(networks, 'network')} on {text.count(datasets, 'dataset')}"
+    if done == len(cells):
+        return f"{text.begin(text.part(done, done, 'cell'))} ({where}) are measured."
+    said = text.begin(text.part(done, len(cells), "cell"))
+    return f"{said} ({where}) are measured; the other {len(cells) - done} are {MISSING}."
 
 
 # Accuracy ---------------------------------------------------------------------------------------

@@ -7,13 +7,11 @@ from pandas.io.formats.style import Styler
 
 from dlmo import paper
 from dlmo.report import tables, text
-from dlmo.report.comparison import PARENT, ROWS, Comparison, Difference, paired
+from dlmo.report.comparison import KERNELS, PARENT, ROWS, Comparison, Difference, Row, paired
 from dlmo.report.comparison_tables import beside, headed, title
 from dlmo.report.overview import Overview, order
+from dlmo.report.suspects import Mark
 from dlmo.report.text import MISSING, NONE
-
-Mark = tuple[int, str, str, str]
-"""A printed cell: number of the table, dataset, technique, and accuracy, size or latency."""
 
 SUSPECT = "†"
 """What stands behind a printed number that is an obvious error."""
@@ -125,7 +123,7 @@ def _gain(
     mark = {kind: _mark(one.network, after, kind, suspects) for kind in _GROUPS.values()}
     both = len(theirs) == 2
     less = theirs[after]["accuracy"] - theirs[before]["accuracy"] if both else None
-    ratio = one[after].ratio.get("xnnpack")
+    row = one[after]
     return {
         ("Accuracy (%), paper", "without"): _share(theirs, before),
         ("Accuracy (%), paper", "with KD"): _share(theirs, after) + mark["accuracy"],
@@ -137,15 +135,17 @@ def _gain(
             text.kb(theirs[after]["bytes"]) if after in theirs else NONE
         )
         + mark["size"],
-        ("Size with KD (KB)", "ours"): text.kb(one[after].bytes)
-        if one[after].measured
-        else MISSING,
-        ("Size with KD (KB)", "zipped"): text.kb(one[after].zipped_bytes)
-        if one[after].measured
-        else MISSING,
+        ("Size with KD (KB)", "ours"): text.kb(row.bytes) if row.measured else NONE,
+        ("Size with KD (KB)", "zipped"): text.kb(row.zipped_bytes) if row.measured else NONE,
         ("Latency (ratio to NQ)", "paper"): _latency(theirs, rows, after) + mark["latency"],
-        ("Latency (ratio to NQ)", "ours"): text.ratio(ratio.estimate) if ratio else MISSING,
+        ("Latency (ratio to NQ)", "ours"): _ratio(row),
     }
+
+
+def _ratio(row: Row) -> str:
+    found = row.ratio.get(KERNELS[0])
+    # A row that nobody measured says so once.
+    return text.ratio(found.estimate) if found else MISSING if row.measured else NONE
 
 
 def _mark(network: str, technique: str, kind: str, suspects: Collection[Mark]) -> str:
@@ -164,7 +164,7 @@ def _accuracy(one: Comparison, name: str) -> str:
 
 
 def _difference(found: Difference) -> str:
-    return text.difference_with_interval(found.interval) if found.values else MISSING
+    return text.difference_with_interval(found.interval) if found.values else NONE
 
 
 def _latency(theirs: dict[str, "pd.Series"], rows: pd.DataFrame, name: str) -> str:

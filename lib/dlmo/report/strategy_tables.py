@@ -18,7 +18,9 @@ def services(advice: Mapping[str, Advice]) -> Styler:
         for name, one in advice.items()
     ]
     caption = "The paper's services as limits, its advice, and what our records recommend."
-    return tables.styled(pd.DataFrame(lines), caption=caption, name="services")
+    return tables.styled(
+        pd.DataFrame(lines), caption=caption, name="services", wrap=["Our records"]
+    )
 
 
 def _limits(limits: Limits) -> dict[str, str]:

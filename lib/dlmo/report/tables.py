@@ -1,6 +1,6 @@
 """Tables as the pages show them: pandas' Styler with a fixed identity and a class of our own."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 
 import pandas as pd
@@ -16,6 +16,7 @@ def styled(
     formats: Mapping[str, Format] | None = None,
     index: bool = False,
     name: str | None = None,
+    wrap: Sequence[str] = (),
 ) -> Styler:
     """Return the table for a page; numbers stand right, missing values are a dash.
 
@@ -26,6 +27,7 @@ def styled(
         index: whether to show the index.
         name: the table's identity, by default a hash of its contents, so that two builds give the
             same bytes. Pages refer to a named table with a caption by `{numref}` and `table-NAME`.
+        wrap: columns whose words may be broken into lines.
     """
     identity = name or sha256(f"{caption}{table.to_csv()}".encode()).hexdigest()[:8]
     style = Styler(table, uuid=identity, caption=caption, cell_ids=False)
@@ -35,4 +37,7 @@ def styled(
     style = style.set_table_attributes(f'class="dataframe"{known}')
     numbers = table.select_dtypes("number").columns
     style = style.set_properties(subset=numbers, **{"text-align": "right"})
+    style = style.set_properties(
+        subset=list(wrap), **{"white-space": "normal", "min-width": "8rem"}
+    )
     return style if index else style.hide(axis="index")

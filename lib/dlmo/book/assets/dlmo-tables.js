@@ -40,7 +40,8 @@
     const heads = table.tHead ? [...table.tHead.rows[table.tHead.rows.length - 1].cells] : [];
     const rows = table.tBodies.length === 1 ? [...table.tBodies[0].rows] : [];
     const plain = rows.every((row) => row.cells.length === heads.length);
-    if (rows.length < 2 || !plain || heads.some((head) => head.colSpan > 1)) return;
+    const taken = heads.some((head) => head.colSpan > 1 || head.querySelector("button"));
+    if (rows.length < 2 || !plain || taken) return;
     heads.forEach(function (head, column) {
       if (!text(head)) return;
       const button = document.createElement("button");
