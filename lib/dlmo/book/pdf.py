@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 
@@ -22,7 +22,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 LIMIT = 600
 """Seconds that one print may take."""
 
-_LEVELS = ("h1", "h2", "h3")
+_HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 _DROPPED = (
     "script, noscript, .bd-sidebar-primary, .bd-sidebar-secondary, .bd-header-article, footer"
 )
@@ -38,7 +38,7 @@ def edition(page: Path, target: Path) -> Path:
     Raises:
         UserError: there is no Chromium, or it does not print.
     """
-    browser = _browser()
+    browser, page, target = _browser(), page.resolve(), target.resolve()
     plain = page.with_name("print.html")
     soup = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
     _prepare(soup)
@@ -62,6 +62,7 @@ def _prepare(soup: BeautifulSoup) -> None:
             unneeded.decompose()
     for folded in soup.select("details.hide"):
         folded.decompose()
+    _flatten(soup)
     style = soup.new_tag("style")
     style.string = (HERE / "assets/dlmo-print.css").read_text(encoding="utf-8")
     assert soup.head is not None and soup.html is not None
@@ -73,15 +74,33 @@ def _is_mathjax(node: Tag) -> bool:
     return "mathjax" in f"{node.get('src', '')}{node.string or ''}".lower()
 
 
-def _headings(soup: BeautifulSoup) -> Iterator[tuple[int, str, str]]:
-    """Yield the level, the anchor and the text of each heading of the first levels."""
-    for heading in soup.select(", ".join(f"article {level}" for level in _LEVELS)):
-        section = heading.find_parent("section")
+def _flatten(soup: BeautifulSoup) -> None:
+    """Give each page's title the first level, and its parts the next ones.
+
+    Sphinx nests all pages in the part of the root page that lists them; the list goes.
+    """
+    for wrapper in soup.select("article section > div.toctree-wrapper"):
+        heading = wrapper.parent.find(_HEADINGS[1:], recursive=False) if wrapper.parent else None
+        if heading is not None:
+            heading.decompose()
+    for start in soup.select("article span[id^='document-']"):
+        page = start.find_next_sibling("section")
+        for heading in page.find_all(_HEADINGS) if page is not None else ():
+            sections = enumerate(heading.find_parents("section"))
+            depth = next(depth for depth, section in sections if section is page)
+            heading.name = _HEADINGS[min(depth, len(_HEADINGS) - 1)]
+
+
+def _headings(soup: BeautifulSoup) -> list[tuple[int, str, str]]:
+    """Give each heading of the first levels an anchor; return their level, anchor and text."""
+    found = []
+    for number, heading in enumerate(soup.select("article :is(h1, h2)")):
+        # Two pages may have parts of the same name, and so of the same anchor.
+        heading["id"] = f"dlmo-heading-{number}"
         link = heading.select_one("a.headerlink")
-        anchor = str(section.get("id")) if section else ""
-        if anchor:
-            said = heading.get_text().removesuffix(link.get_text() if link else "").strip()
-            yield _LEVELS.index(heading.name), anchor, said
+        said = heading.get_text().removesuffix(link.get_text() if link else "").strip()
+        found.append((_HEADINGS.index(heading.name), str(heading["id"]), said))
+    return found
 
 
 def _with_contents(soup: BeautifulSoup, file: Path, numbers: Mapping[str, int]) -> Path:
