@@ -56,3 +56,8 @@ def environment(values: Mapping[str, str]) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def sheets() -> Path:
+    """Return the folder of the data sheets that are kept."""
+    return ROOT / "data/sheets"

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from dlmo.cli import claims, data, keep, measure, records, run
+from dlmo.cli import claims, data, keep, measure, recommend, records, run
 from dlmo.errors import UserError
 
 _INTERRUPTED = 130
@@ -29,6 +29,7 @@ app.add_typer(data.app, name="data")
 app.command("keep")(keep.keep)
 app.command("run")(run.run)
 app.command("claims")(claims.claims)
+app.command("recommend")(recommend.recommend)
 
 
 def _version(wanted: bool) -> None:

@@ -270,6 +270,14 @@ def _one_file(row: "pd.Series[Any]", base: "pd.Series[Any]") -> statistics.Files
     return statistics.paired_files(right, other)
 
 
+def paired(subject: Row, parent: Row) -> Difference:
+    """Return a technique less another one of the same comparison, over the seeds that both have."""
+    seeds = [seed for seed in subject.accuracies if seed in parent.accuracies]
+    values = tuple(subject.accuracies[seed] - parent.accuracies[seed] for seed in seeds)
+    interval = statistics.mean(values) if values else Interval(np.nan, np.nan, np.nan, 0)
+    return Difference(parent.technique, values, interval, statistics.judge(values))
+
+
 # Latency ----------------------------------------------------------------------------------------
 
 

@@ -19,7 +19,11 @@ MARGIN_IN_POINTS = f"{100 * MARGIN:g} point" + ("" if round(100 * MARGIN, 9) == 
 """The margin of equivalence, as sentences and tables say it."""
 
 _SMALL = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
-_IRREGULAR = {"entry": "entries", "measurement of latency": "measurements of latency"}
+_IRREGULAR = {
+    "accuracy": "accuracies",
+    "entry": "entries",
+    "measurement of latency": "measurements of latency",
+}
 
 
 def percent(share: float, digits: int = 1) -> str:
@@ -95,8 +99,16 @@ def count(number: int, thing: str) -> str:
 
 
 def number_word(number: int) -> str:
-    """Return a number, a small one as a word: `five`, `12`, `1,200`."""
+    """Return a number as text has it: `five`, `12`, `1,240`."""
     return _SMALL[number] if 0 <= number < len(_SMALL) else f"{number:,}"
+
+
+def part(number: int, total: int, thing: str) -> str:
+    """Return how many of all: `all three files`, `two of three files`, `none of 12 files`."""
+    if number == total and total > 1:
+        return f"all {count(total, thing)}"
+    word = "none" if number == 0 else number_word(number)
+    return f"{word} of {count(total, thing)}"
 
 
 def listing(words: Iterable[str], link: str = "and") -> str:
