@@ -1,6 +1,7 @@
 """The front page's decision: which file for which limit of size, and how sure that is."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 from pandas.io.formats.style import Styler
@@ -57,7 +58,13 @@ def table(decisions: Decisions, limits: Sequence[int]) -> Styler:
     """Return the table of the recommendations."""
     lines = [_line(limit, decisions.candidate(limit)) for limit in sorted(set(limits))]
     caption = f"Which file for which limit of size, on {title(decisions.dataset)}."
-    numbers = ["Limit (KB)", "Size (KB)", "Accuracy (%)", "Latency (ratio to NQ)", "Seeds"]
+    numbers: list[Any] = [
+        "Limit (KB)",
+        "Size (KB)",
+        "Accuracy (%)",
+        "Latency (ratio to NQ)",
+        "Seeds",
+    ]
     style = tables.styled(pd.DataFrame(lines), caption=caption, name="by-limit")
     return style.set_properties(subset=numbers, **{"text-align": "right"})
 

@@ -311,8 +311,8 @@ def _gains(found: Overview, before: str, after: str) -> str:
 
 def distilled_paper() -> str:
     """Say what distillation alone gains in the paper's Table 14, computed from its cells."""
-    rows = paper.results()
-    rows = rows[rows["table"] == 14].set_index(["network", "technique"])["accuracy"]
+    results = paper.results()
+    rows = results[results["table"] == 14].set_index(["network", "technique"])["accuracy"]
     networks = [network for network, technique in rows.index if technique == "KD"]
     said = (
         f"{title(name)} {text.points(rows[name, 'KD'] - rows[name, 'NQ'])}" for name in networks

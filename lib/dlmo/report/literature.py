@@ -9,7 +9,7 @@ Cells = tuple[str, ...]
 
 def related_work() -> Markdown:
     """Return the paper's Table 1, in our words: works on small devices and what they propose."""
-    rows = [
+    rows: list[Cells] = [
         (f"{row['work']} {{cite:p}}`{row['reference']}`", str(row["proposal"]))
         for _, row in paper.table(1).iterrows()
     ]

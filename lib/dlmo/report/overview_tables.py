@@ -1,6 +1,7 @@
 """The tables of an overview: the paper's Tables 5 to 14 beside ours, and what is measured."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any
 
 import pandas as pd
 from pandas.io.formats.style import Styler
@@ -118,7 +119,9 @@ def _gain(
 ) -> dict[tuple[str, str], str]:
     rows = _table_14()
     rows = rows[rows["network"] == one.network].set_index("technique")
-    theirs = {name: rows.loc[name] for name in (before, after) if name in rows.index}
+    theirs: dict[str, Any] = {
+        name: rows.loc[name] for name in (before, after) if name in rows.index
+    }
     difference = paired(one[after], one[before])
     mark = {kind: _mark(one.network, after, kind, suspects) for kind in _GROUPS.values()}
     both = len(theirs) == 2

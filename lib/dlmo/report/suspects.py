@@ -23,11 +23,11 @@ def cells() -> frozenset[Mark]:
 def _grown(rows: pd.DataFrame) -> list[Mark]:
     """Return sizes of NQ that are below those of the same network with fewer bits."""
     marks: list[Mark] = []
-    for (table, dataset, _), part in rows.groupby(["table", "dataset", "network"]):
-        sizes = part.set_index("technique")["bytes"]
+    for _, part in rows.groupby(["table", "dataset", "network"]):
+        first, sizes = part.iloc[0], part.set_index("technique")["bytes"]
         base, fewer = sizes.get("NQ"), sizes[sizes.index.isin(["BLQ", "FIQ", "F16"])]
         if base is not None and len(fewer) and base < fewer.min():
-            marks.append((int(table), str(dataset), "NQ", "size"))
+            marks.append((int(first["table"]), str(first["dataset"]), "NQ", "size"))
     return marks
 
 
