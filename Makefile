@@ -2,11 +2,19 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: book test test-slow bench archive environment test-environment clean
+.PHONY: book pdf links test test-slow bench archive environment test-environment clean
 
 # Build the report: _build/html/index.html
 book: environment
 	@$(BIN)/python -m dlmo.book
+
+# The PDF edition: _build/pdf; needs Chromium.
+pdf: environment
+	@$(BIN)/python -m dlmo.book --builder pdf
+
+# Ask every other host whether the pages' links to it still lead somewhere; needs the internet.
+links: environment
+	@$(BIN)/python -m dlmo.book --builder linkcheck
 
 # Check style, types, layers and behaviour.
 test: test-environment

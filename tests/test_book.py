@@ -132,6 +132,15 @@ def test_an_unchanged_chapter_is_not_executed_again(tmp_path, monkeypatch):
     assert cache.key(chapter) != before
 
 
+def test_kernels_that_work_in_one_folder_do_not_hear_each_other(tmp_path):
+    said = "import time; time.sleep(1); print({!r})"
+    made = [notebook(tmp_path / f"{name}.ipynb", said.format(name)) for name in "ab"]
+    cache.fill(made, tmp_path, workers=2)
+    executed = [nbformat.read(cache.place(one, tmp_path), as_version=4) for one in made]
+    assert [one.cells[-1].outputs[0].text for one in executed] == ["a\n", "b\n"]
+    assert list(tmp_path.glob("kernel*")) == []
+
+
 def test_a_changed_record_changes_every_key(tmp_path, monkeypatch):
     monkeypatch.setenv("DLMO_RESULTS", str(tmp_path))
     keys = []

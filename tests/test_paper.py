@@ -323,3 +323,19 @@ def test_the_files_of_the_tables_are_utf8_without_blank_cells() -> None:
     for number in paper.TABLES:
         (paths.paper() / f"tables/table-{number:02d}.csv").read_text(encoding="utf-8")
         assert (paper.table(number).map(str.strip) != "").all(axis=None)
+
+
+def test_the_numbers_of_a_criterion_are_those_of_its_words() -> None:
+    for claim in paper.claims():
+        words = f"{claim.statement} {claim.confirms} {claim.refutes}".lower()
+        for name, value in claim.numbers.items():
+            forms = (f"{value:g}", f"{value:,.0f}", f"{100 * value:g} %", f"{value:.0e}")
+            spelt = {5: "five", 0: "not larger at all", 1e-9: "1e-9", 1: "1"}.get(value, "-")
+            known = [*forms, spelt, f"{value:.1e}".replace("e+", "e")]
+            assert any(form in words for form in known), (claim.id, name, value)
+
+
+def test_a_criterion_names_what_else_must_hold() -> None:
+    also = paper.claim("remark-1").also
+    assert also == paper.Also(metric="bytes", bounds=(None, 1.0))
+    assert "smaller than NQ's in all" in paper.claim("remark-1").confirms

@@ -5,3 +5,7 @@ Rooms, from the bottom up: `errors`, `paths`, `spec`, `machine`; `datasets`, `te
 TensorFlow lives: `networks`, `training`, `conversion`, `laboratory`; and on top `chapter`,
 `book` and `cli`.
 """
+
+from dlmo import tracing
+
+tracing.begin()

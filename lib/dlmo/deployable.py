@@ -9,7 +9,7 @@ import io
 import math
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -165,6 +165,26 @@ class Tensor:
 
 
 @dataclass(frozen=True)
+class Options:
+    """What an operator's own options say; the defaults where it has none of the kind.
+
+    Attributes:
+        stride: rows and columns from one window to the next.
+        dilation: rows and columns from one element of a kernel to the next.
+        padded: whether the input's border is filled up, so that only the stride shrinks it (SAME).
+        activation: what is computed in the same operator: "", "RELU", "RELU6", …
+        asymmetric: whether a fully connected layer with 8-bit weights rounds its float inputs
+            around a zero point of their own.
+    """
+
+    stride: tuple[int, int] = (1, 1)
+    dilation: tuple[int, int] = (1, 1)
+    padded: bool = False
+    activation: str = ""
+    asymmetric: bool = False
+
+
+@dataclass(frozen=True)
 class Operator:
     """One operator of a file; tensors are given by their index in the subgraph, -1 for none."""
 
@@ -175,6 +195,7 @@ class Operator:
     outputs: tuple[int, ...]
     macs: int
     """Multiply-accumulates for the shapes in the file; 0 where the operator has no weights."""
+    options: Options = Options()
 
 
 @dataclass(frozen=True)
@@ -191,6 +212,9 @@ class Layer:
     nonzero: int
     biases: int
     macs: int
+    subgraph: int = 0
+    index: int = -1
+    """The weights' tensor: `Deployable.tensor(index, subgraph)`."""
 
     @property
     def sparsity(self) -> float:
@@ -309,6 +333,28 @@ def zipped(data: Content, name: str = "model.tflite") -> Content:
     with zipfile.ZipFile(target, "w") as archive:
         archive.writestr(entry, data, compresslevel=9)
     return target.getvalue()
+
+
+def replaced(deployable: Deployable, values: Mapping[tuple[int, int], NDArray[Any]]) -> Content:
+    """Return the file with other numbers in some of its constants, all else byte for byte.
+
+    Args:
+        deployable: the file.
+        values: the new numbers by (subgraph, index), in the type and shape of what they replace.
+
+    Raises:
+        UserError: a tensor is no dense constant, or the numbers don't fit it.
+    """
+    data = bytearray(deployable.data)
+    whole = np.frombuffer(deployable.data, np.uint8).ctypes.data
+    for (subgraph, index), numbers in values.items():
+        tensor = deployable.tensor(index, subgraph)
+        fits = (str(numbers.dtype), numbers.shape) == (tensor.dtype, tensor.shape)
+        if tensor.content is None or tensor.sparsity is not None or not fits:
+            raise UserError(f"{tensor.name} can't take {numbers.dtype} {list(numbers.shape)}")
+        start = np.frombuffer(tensor.content, np.uint8).ctypes.data - whole
+        data[start : start + len(tensor.content)] = numbers.tobytes()
+    return bytes(data)
 
 
 def float_operators(deployable: Deployable) -> list[Operator]:
@@ -486,9 +532,8 @@ class _Reader:
         for index in (*inputs, *outputs):
             if index != -1:
                 _within(index, tensors)
-        return Operator(
-            subgraph, name, version, inputs, outputs, _macs(name, tensors, inputs, outputs)
-        )
+        macs = _macs(name, tensors, inputs, outputs)
+        return Operator(subgraph, name, version, inputs, outputs, macs, _options(name, table))
 
 
 def _within(index: int, items: list[Any]) -> int:
@@ -606,6 +651,41 @@ def _macs(
     return result.elements * math.prod(kernel.shape[1:])
 
 
+_OPTIONS = {
+    "CONV_2D": tflite.Conv2DOptions,
+    "DEPTHWISE_CONV_2D": tflite.DepthwiseConv2DOptions,
+    "FULLY_CONNECTED": tflite.FullyConnectedOptions,
+    "MAX_POOL_2D": tflite.Pool2DOptions,
+    "AVERAGE_POOL_2D": tflite.Pool2DOptions,
+    "ADD": tflite.AddOptions,
+    "MUL": tflite.MulOptions,
+}
+_ACTIVATIONS = {
+    code: name for name, code in vars(tflite.ActivationFunctionType).items() if name.isupper()
+}
+
+
+def _options(name: str, table: Any) -> Options:
+    """Return what the options of an operator say that this module knows."""
+    union = table.BuiltinOptions()
+    if name not in _OPTIONS or union is None:
+        return Options()
+    found = _OPTIONS[name]()
+    found.Init(union.Bytes, union.Pos)
+
+    def pair(row: str, column: str) -> tuple[int, int]:
+        return (getattr(found, row)(), getattr(found, column)()) if hasattr(found, row) else (1, 1)
+
+    activation = _ACTIVATIONS.get(found.FusedActivationFunction(), "UNKNOWN")
+    return Options(
+        stride=pair("StrideH", "StrideW"),
+        dilation=pair("DilationHFactor", "DilationWFactor"),
+        padded=hasattr(found, "Padding") and found.Padding() == tflite.Padding.SAME,
+        activation="" if activation == "NONE" else activation,
+        asymmetric=name == "FULLY_CONNECTED" and bool(found.AsymmetricQuantizeInputs()),
+    )
+
+
 def _layers(tensors: list[Tensor], nodes: list[Operator]) -> Iterator[Layer]:
     """Yield the operators with constant weights of one graph, each constant only once."""
     made = {index: node for node in nodes if node.name in _UNPACKING for index in node.outputs}
@@ -626,6 +706,8 @@ def _layers(tensors: list[Tensor], nodes: list[Operator]) -> Iterator[Layer]:
             nonzero=kernel.nonzero(),
             biases=bias.elements if bias and new_bias else 0,
             macs=node.macs,
+            subgraph=kernel.subgraph,
+            index=kernel.index,
         )
 
 

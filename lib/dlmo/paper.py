@@ -80,6 +80,13 @@ class Margin(_Strict):
     unit: Literal["accuracy", "logit"]
 
 
+class Also(_Strict):
+    """What must hold in every measured cell besides a claim's test: a ratio inside bounds."""
+
+    metric: Metric
+    bounds: tuple[float | None, float | None]
+
+
 class Claim(_Strict):
     """One statement of the paper and the criterion by which it is judged.
 
@@ -103,6 +110,8 @@ class Claim(_Strict):
     margin: Margin | None = None
     bounds: tuple[float | None, float | None] | None = None
     cells: Literal["all", "most", "some"] = "all"
+    numbers: dict[str, float] = Field(default_factory=dict)
+    also: Also | None = None
     confirms: str = Field(min_length=1)
     refutes: str = Field(min_length=1)
     family: Literal["claims", "exploration"]
@@ -279,6 +288,11 @@ def judging(file: Path | None = None) -> Judging:
         UserError: the file doesn't fit; names file and line.
     """
     file = file or paths.paper() / "claims.yaml"
+    return _judging(file, file.stat().st_mtime_ns if file.is_file() else 0)
+
+
+@lru_cache
+def _judging(file: Path, changed: int) -> Judging:
     return _validated(Judging, _section(file, "judging", CommentedMap), file)
 
 

@@ -70,3 +70,8 @@ def elsewhere() -> Iterator[Path]:
         moved = {variable: f"{name}/{inside}" for variable, inside in OWN.items()}
         with environment(moved):
             yield Path(name)
+
+
+def sheets() -> Path:
+    """Return the folder of the data sheets that are kept."""
+    return ROOT / "data/sheets"

@@ -276,8 +276,23 @@ def _every(found: tuple[tuple[Path, int, int], ...]) -> tuple[Record, ...]:
 def find(key: str) -> Record | None:
     """Return the record of a key, or nothing."""
     for source in paths.results().glob(f"*/*/{key}.*.json"):
+        sources.note(key)
         return read(source)
     return None
+
+
+def kept(key: str, kind: Literal["deployable", "weights"] = "deployable") -> Path | None:
+    """Return where the file of a key lies, in the store or among the committed ones, if anywhere.
+
+    Args:
+        key: of a deployable (a `.tflite`) or of weights (an `.npz`).
+        kind: which of the two.
+    """
+    folder, suffix = ("deployables", "tflite") if kind == "deployable" else ("weights", "npz")
+    own = paths.store() / folder / f"{key}.{suffix}"
+    if own.exists():
+        return own
+    return next(iter(sorted(paths.models().glob(f"*/*/*.{key}.{suffix}"))), None)
 
 
 def table(records: Iterable[Record] | None = None) -> pd.DataFrame:
@@ -321,6 +336,9 @@ def select(current: bool = True, **wanted: Any) -> pd.DataFrame:
             raise unknown("column", column, COLUMNS)
         values = [value] if isinstance(value, str | int | float | bool) else list(value)
         frame = frame[frame[column].isin(values)]
+    for column in COLUMNS:
+        if column.endswith("_key"):
+            sources.note(*frame[column].dropna())
     return frame.reset_index(drop=True)
 
 

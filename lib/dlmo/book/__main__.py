@@ -9,6 +9,12 @@ from dlmo import paths
 from dlmo.book import cache
 from dlmo.errors import UserError
 
+BUILDERS = ("html", "singlehtml", "linkcheck", "pdf")
+BUILDERS_HELP = "linkcheck asks every other host that pages link to; pdf needs Chromium"
+
+PDF = "deep-learning-model-optimization.pdf"
+"""The name of the PDF edition."""
+
 
 def chapters(source: Path) -> list[Path]:
     """Return the notebooks that the table of contents lists, in its order."""
@@ -48,15 +54,27 @@ def build(source: Path, output: Path | None = None, *, builder: str = "html") ->
     return 0
 
 
+def _make(source: Path, output: Path | None, builder: str) -> int:
+    if builder != "pdf":
+        return build(source, output, builder=builder)
+    from dlmo.book import pdf
+
+    code = build(source, output, builder="singlehtml")
+    if code == 0:
+        made = (output or source) / "_build"
+        print(pdf.edition(made / "singlehtml/index.html", made / "pdf" / PDF))
+    return code
+
+
 def main() -> int:
     """Run the command; return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m dlmo.book", description=__doc__)
-    parser.add_argument("--builder", default="html", choices=["html", "singlehtml", "linkcheck"])
+    parser.add_argument("--builder", default="html", choices=BUILDERS, help=BUILDERS_HELP)
     parser.add_argument("--output", type=Path, help="folder for _build (default: the repository)")
     given = parser.parse_args()
     start = time.monotonic()
     try:
-        code = build(paths.ROOT, given.output, builder=given.builder)
+        code = _make(paths.ROOT, given.output, given.builder)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2 if type(error) is UserError else 1

@@ -14,7 +14,11 @@ HERE = Path(__file__).parent
 FOLDER = ".assets"
 
 STYLES = ("dlmo.css", "dlmo-colours.css")
-SCRIPT = "dlmo.js"
+SCRIPTS = ("dlmo.js", "dlmo-tables.js")
+"""What every page loads."""
+
+BITS_SCRIPT, BITS_MARK = "dlmo-bits.js", 'class="dlmo-bits"'
+"""The script of numbers whose bits can be changed, and what a page has that needs it."""
 
 
 def prepare(build: Path) -> list[str]:

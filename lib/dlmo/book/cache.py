@@ -90,7 +90,14 @@ def _sources() -> Iterator[Path]:
     library, book = paths.ROOT / "lib/dlmo", paths.ROOT / "lib/dlmo/book"
     yield from (path for path in _files(library) if not path.is_relative_to(book))
     yield book / "execute.py"
-    for folder in (paths.paper(), paths.recipes(), paths.results(), paths.models()):
+    yield paths.ROOT / "requirements.txt"
+    for folder in (
+        paths.paper(),
+        paths.recipes(),
+        paths.results(),
+        paths.models(),
+        paths.sheets(),
+    ):
         yield from _files(folder)
 
 

@@ -17,7 +17,7 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
-from dlmo import paths
+from dlmo import machine, paths, tracing
 from dlmo.errors import UserError, unknown
 
 LIMIT = 900.0
@@ -25,6 +25,9 @@ LIMIT = 900.0
 
 INJECTED = "injected-parameters"
 """The tag that papermill gives to the cell with the parameters of a run."""
+
+NOTES = "dlmo"
+"""The key of an executed copy's metadata that says what it read and trained, and where."""
 
 
 class ChapterError(UserError):
@@ -113,7 +116,7 @@ def execute(
 def _run(chapter: Path, output: Path, values: dict[str, Any], limit: float | None) -> None:
     current: dict[str, int] = {}
     try:
-        with _surroundings() as settings:
+        with _surroundings() as (settings, trace):
             papermill.execute_notebook(
                 chapter,
                 output,
@@ -125,6 +128,7 @@ def _run(chapter: Path, output: Path, values: dict[str, Any], limit: float | Non
                 timeout_func=_countdown(limit),
                 on_cell_start=lambda cell, cell_index: current.update(index=cell_index),
             )
+            _note(output, trace)
     except PapermillExecutionError as error:
         reason = f"{error.ename}: {error.evalue}".strip().splitlines()[0]
         raise ChapterError(f"{_place(chapter, output, error.cell_index)}: {reason}") from None
@@ -134,8 +138,23 @@ def _run(chapter: Path, output: Path, values: dict[str, Any], limit: float | Non
     except DeadKernelError:
         where = _place(chapter, output, current.get("index"))
         raise ChapterError(f"{where}: the kernel died (out of memory?)") from None
+    except RuntimeError as error:
+        # jupyter_client has no class of its own for a kernel that stays silent.
+        if "Kernel didn't respond" not in str(error):
+            raise
+        raise ChapterError(f"chapter {chapter.stem}: {error}; is the machine busy?") from None
     except NoSuchKernel as error:
         raise ChapterError(f"chapter {chapter.stem}: there is no such kernel: {error}") from None
+
+
+def _note(output: Path, trace: Path) -> None:
+    """Write into an executed copy what it read and trained, and on which machine."""
+    notebook = nbformat.read(output, as_version=4)
+    where = machine.this()
+    notebook.metadata[NOTES] = tracing.summary(trace) | {
+        "machine": f"{where.processor}, {where.cores} cores, {where.system}"
+    }
+    nbformat.write(notebook, output)
 
 
 def _countdown(limit: float | None) -> Callable[[Any], float | None]:
@@ -168,20 +187,25 @@ def _parameter(chapter: Path, given: Mapping[str, str]) -> Parameter:
 
 
 @contextmanager
-def _surroundings() -> Iterator[Config]:
+def _surroundings() -> Iterator[tuple[Config, Path]]:
     """Give the kernel a profile of its own: no start-up files, no shared history, fixed hashes.
 
     Yields:
-        The settings for jupyter_client. Sockets are files where the path is short enough for them,
-        since ports can be listened to by everybody on the machine.
+        The settings for jupyter_client, and the file to which the kernel notes what it reads.
+        Sockets are files where the path is short enough for them, since ports can be listened to
+        by everybody on the machine.
     """
     with tempfile.TemporaryDirectory() as folder:
+        trace = Path(folder, "trace.txt")
         ours = {
+            tracing.VARIABLE: str(trace),
             "IPYTHONDIR": folder,
             "JUPYTER_RUNTIME_DIR": folder,
             "PYTHONHASHSEED": "0",
             "PYDEVD_DISABLE_FILE_VALIDATION": "1",
         }
         files = os.name == "posix" and len(folder) < 40
+        # Without an address of their own, kernels that run at the same time answer each other.
+        address = {"transport": "ipc", "ip": f"{folder}/kernel"} if files else {"transport": "tcp"}
         with paths.environment(ours):
-            yield Config(KernelManager={"transport": "ipc" if files else "tcp"})
+            yield Config(KernelManager=address), trace

@@ -12,10 +12,27 @@ from sphinx.config import Config
 from sphinx.environment import BuildEnvironment
 from sphinx.errors import SphinxError
 
-from dlmo.book import assets, cache, charts, manifest, page, provenance, records_page
+from dlmo.book import (
+    assets,
+    cache,
+    charts,
+    links,
+    manifest,
+    numbering,
+    page,
+    provenance,
+    records_page,
+    status,
+)
 from dlmo.errors import UserError
 
-_LABEL = '<summary aria-label="Toggle hidden content">'
+_REPAIRS = {
+    # The label hides what the button says; a voice command by the visible words would fail.
+    '<summary aria-label="Toggle hidden content">': "<summary>",
+    # Entries of a bibliography are paragraphs; the roles say that they are items of a list.
+    ' role="doc-biblioentry"': "",
+    '<div role="list" class="citation-list">': '<div class="citation-list">',
+}
 
 
 class BookError(SphinxError):
@@ -26,7 +43,8 @@ class BookError(SphinxError):
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Connect to Sphinx."""
-    charts.setup(app)
+    for part in (charts, numbering, status, links):
+        part.setup(app)
     app.connect("config-inited", _configure)
     app.connect("env-get-outdated", _outdated)
     app.connect("env-before-read-docs", _execute)
@@ -46,7 +64,8 @@ def _build_folder(app: Sphinx) -> Path:
 def _configure(app: Sphinx, config: Config) -> None:
     config.html_static_path += assets.prepare(_build_folder(app))
     config.html_css_files = [*config.html_css_files, *assets.STYLES]
-    config.html_js_files = [*config.html_js_files, (assets.SCRIPT, {"defer": "defer"})]
+    scripts = [(name, {"defer": "defer"}) for name in assets.SCRIPTS]
+    config.html_js_files = [*config.html_js_files, *scripts]
     config.templates_path = [*config.templates_path, str(assets.HERE / "templates")]
     config.html_favicon = config.html_favicon or str(assets.HERE / "assets/favicon.svg")
     config.mathjax_path = "mathjax/tex-svg.js"
@@ -71,11 +90,13 @@ def _outdated(
     """Return the chapters that library or data have changed since they were read."""
     keys = _keys(env)
     chapters = {document: _chapter(app, document) for document in env.found_docs}
-    return [
+    found = [
         document
         for document, path in chapters.items()
         if path and keys.get(document) != cache.key(path)
     ]
+    # What says how the chapters were executed is told again whenever one of them was.
+    return [*found, *getattr(env, "dlmo_status", ())] if found else []
 
 
 def _execute(app: Sphinx, env: BuildEnvironment, documents: list[str]) -> None:
@@ -147,14 +168,18 @@ def _finish(
     # sphinx-thebe declares the same constant twice, and starts kernels at another host.
     for files in (context["script_files"], context["css_files"]):
         files[:] = [file for file in files if not _is_thebe(file)]
-    # The label hides what the button says; a voice command by the visible words would fail.
-    context["body"] = context.get("body", "").replace(_LABEL, "<summary>")
+    for wrong, right in _REPAIRS.items():
+        context["body"] = context.get("body", "").replace(wrong, right)
     context["css_tag"] = _same_always(context["css_tag"])
     context["dlmo_build"] = manifest.summary()
     _resolve_sources(app, pagename, context)
     if charts.on_page(doctree):
         for name in charts.SCRIPTS:
             app.add_js_file(name, defer="defer")
+    if assets.BITS_MARK in context["body"]:
+        app.add_js_file(assets.BITS_SCRIPT, defer="defer")
+    if 'class="dlmo-strategy"' in context["body"]:
+        app.add_js_file("dlmo-strategy.js", defer="defer")
 
 
 def _same_always(css_tag: Callable[[Any], str]) -> Callable[[Any], str]:

@@ -7,7 +7,7 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
-from dlmo.book.execute import INJECTED, Parameter, parameters
+from dlmo.book.execute import INJECTED, NOTES, Parameter, parameters
 
 
 def read(executed: Path) -> str:
@@ -21,6 +21,7 @@ def read(executed: Path) -> str:
     """
     notebook = nbformat.read(executed, as_version=4)
     given = notebook.metadata.pop("papermill", {}).get("parameters", {})
+    notebook.metadata.pop(NOTES, None)
     for cell in notebook.cells:
         cell.metadata.pop("papermill", None)
         if _tagged(cell, "parameters") or _tagged(cell, INJECTED):

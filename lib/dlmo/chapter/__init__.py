@@ -4,14 +4,16 @@ A chapter reads records. It measures what it lacks only where somebody asked for
 the chapter's own parameters; a plain build of the book never trains. See `measuring`.
 """
 
+from dlmo.chapter.adviser import adviser
 from dlmo.chapter.asked import Asked, ask, notebook, trials
 from dlmo.chapter.glue import glue
 from dlmo.chapter.head import head
 from dlmo.chapter.live import live_check
-from dlmo.chapter.measuring import pending, rows, select
+from dlmo.chapter.measuring import pending, rows, select, sweep
 
 __all__ = [
     "Asked",
+    "adviser",
     "ask",
     "glue",
     "head",
@@ -20,5 +22,6 @@ __all__ = [
     "pending",
     "rows",
     "select",
+    "sweep",
     "trials",
 ]

@@ -3,17 +3,24 @@
 import ast
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import papermill
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from dlmo import datasets, paths, recipes, spec
 from dlmo.errors import UserError, unknown
-from dlmo.techniques import technique
+from dlmo.techniques import StepName, technique
 from dlmo.trials import Trial
 
 Measure = Literal["auto", "missing", "never"]
+
+SWEEPS: dict[str, tuple[tuple[str, ...], str]] = {
+    "sparsities": (("PRN",), "prune.sparsity"),
+    "temperatures": (("KD",), "distil.temperature"),
+    "calibrations": (("FIQ",), "conversion.calibration_samples"),
+}
+"""Parameters that vary a recipe: the techniques that are varied, and what is overridden."""
 
 
 class Asked(BaseModel):
@@ -24,10 +31,13 @@ class Asked(BaseModel):
         network: as the report names it.
         profile: the set of recipes.
         techniques: which, in the order in which they are shown.
-        seeds: how many there must be at least (0, 1, …); all that are recorded are shown.
+        seed: the first one.
+        seeds: how many there must be at least, from the first on; all that are recorded are shown.
         measure: "never": only records are read; "missing": what lacks is measured; "auto": the
             latter where any of the parameters above is not the chapter's own.
         latency: whether missing latencies are measured as well.
+        sparsities, temperatures, calibrations: values that vary the recipe, see `SWEEPS`.
+        own: the chapter's further parameters, by name.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
@@ -36,9 +46,14 @@ class Asked(BaseModel):
     network: str
     profile: str = "reference"
     techniques: list[str] = Field(["NQ"], min_length=1)
+    seed: int = Field(0, ge=0, le=1_000_000)
     seeds: int = Field(1, ge=1, le=1000)
     measure: Measure = "auto"
-    latency: bool = True
+    latency: bool = False
+    sparsities: list[float] = []
+    temperatures: list[float] = []
+    calibrations: list[int] = []
+    own: dict[str, Any] = {}
 
     @field_validator("techniques")
     @classmethod
@@ -48,18 +63,46 @@ class Asked(BaseModel):
 
     @property
     def trials(self) -> list[Trial]:
-        """All trials: each technique with each seed."""
+        """All trials: each technique with each seed, then those with a varied recipe."""
+        plain = [self._trial(name, seed) for seed in self._seeds for name in self.techniques]
+        varied = (trial for parameter in SWEEPS for _, trial in self.varied(parameter))
+        return list(dict.fromkeys([*plain, *varied]))
+
+    def varied(self, parameter: str) -> list[tuple[float, Trial]]:
+        """Return each value of one of the `SWEEPS` with each trial that it means.
+
+        A value that the recipe has anyway means the trial without overrides.
+        """
+        names, key = SWEEPS[parameter]
+        section, _, field = key.partition(".")
+        profile = recipes.profile(self.profile)
+        if section == "conversion":
+            recipe: Any = profile.conversion(self.network)
+        else:
+            recipe = profile.step(cast(StepName, section), self.network)
         return [
-            Trial(
-                dataset=self.dataset,
-                network=self.network,
-                technique=name,
-                profile=self.profile,
-                seed=seed,
+            (
+                value,
+                self._trial(name, seed, () if getattr(recipe, field) == value else ((key, value),)),
             )
-            for seed in range(self.seeds)
-            for name in self.techniques
+            for value in getattr(self, parameter)
+            for name in names
+            for seed in self._seeds
         ]
+
+    @property
+    def _seeds(self) -> range:
+        return range(self.seed, self.seed + self.seeds)
+
+    def _trial(self, technique: str, seed: int, overrides: recipes.Overrides = ()) -> Trial:
+        return Trial(
+            dataset=self.dataset,
+            network=self.network,
+            technique=technique,
+            profile=self.profile,
+            seed=seed,
+            overrides=overrides,
+        )
 
 
 def notebook(name: str) -> Path:
@@ -101,7 +144,11 @@ def ask(name: str, parameters: Mapping[str, Any]) -> Asked:
         field = ".".join(map(str, first["loc"]))
         raise UserError(f"parameter {field} of {name}: {first['msg']}") from None
     _check(asked)
-    return asked
+    further = {one: value for one, value in {**own, **given}.items() if one not in _FIELDS}
+    return asked.model_copy(update={"own": further})
+
+
+_FIELDS = frozenset(Asked.model_fields) - {"own"}
 
 
 def _check(asked: Asked) -> None:

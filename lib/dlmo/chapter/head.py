@@ -34,10 +34,10 @@ def command(name: str, asked: Asked) -> str:
     """Return the one line that runs a chapter again as it was run."""
     given = {"dataset": asked.dataset, "network": asked.network, "profile": asked.profile}
     own = defaults(name)
-    for extra in ("seeds", "measure", "latency", "techniques"):
-        value = getattr(asked, extra)
-        if extra in own and value != own[extra]:
-            given[extra] = ",".join(value) if isinstance(value, list) else str(value)
+    for extra, default in own.items():
+        value = asked.own[extra] if extra in asked.own else getattr(asked, extra)
+        if extra not in given and value != default:
+            given[extra] = ",".join(map(str, value)) if isinstance(value, list) else str(value)
     words = (shlex.quote(f"{parameter}={value}") for parameter, value in given.items())
     return " ".join(["dlmo run", name, *(f"-p {word}" for word in words)])
 

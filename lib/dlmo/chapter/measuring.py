@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from dlmo import records
-from dlmo.chapter.asked import Asked, changed
+from dlmo.chapter.asked import SWEEPS, Asked, changed
 from dlmo.trials import Trial
 
 if TYPE_CHECKING:
@@ -57,15 +57,64 @@ def pending(name: str, asked: Asked) -> list[Trial]:
     """Return the trials that running a chapter will measure, none where it only reads."""
     if asked.measure == "never" or (asked.measure == "auto" and not changed(name, asked)):
         return []
-    have = select(asked, asked.profile)
+    wanted = asked.trials
+    have = records.select(
+        dataset=asked.dataset,
+        network=asked.network,
+        profile=asked.profile,
+        technique=list({one.technique for one in wanted}),
+        overrides=list({_written(one) for one in wanted}),
+    )
     done = have[have["reason"].notna() | (have["accuracy"].notna() & _timed(have, asked))]
-    keys = set(zip(done["technique"], done["seed"], strict=True))
-    return [trial for trial in asked.trials if (trial.technique, trial.seed) not in keys]
+    keys = set(zip(done["technique"], done["seed"], done["overrides"], strict=True))
+    return [trial for trial in wanted if _named(trial) not in keys]
+
+
+def _named(trial: Trial) -> tuple[str, int, str]:
+    return trial.technique, trial.seed, _written(trial)
+
+
+def _written(trial: Trial) -> str:
+    """Return a trial's overrides as the flat table writes them."""
+    return ",".join(f"{name}={value}" for name, value in trial.overrides)
 
 
 def _timed(have: pd.DataFrame, asked: Asked) -> "pd.Series[bool]":
     both = have["latency_ratio"].notna() & have["latency_ratio_builtin"].notna()
-    return both if asked.latency else both | True
+    # A varied recipe is judged by its accuracy and its size alone.
+    return both | (have["overrides"] != "") if asked.latency else both | True
+
+
+def sweep(asked: Asked, parameter: str) -> pd.DataFrame:
+    """Return what is recorded of a varied recipe, all seeds.
+
+    Args:
+        asked: what the chapter was asked for.
+        parameter: one of `asked.SWEEPS`, such as "sparsities".
+
+    Returns:
+        The columns of `records.table` and `value`; a value without a record has one row of nothing
+        but itself.
+    """
+    values = {value: _written(trial) for value, trial in asked.varied(parameter)}
+    names = SWEEPS[parameter][0]
+    found = records.select(
+        dataset=asked.dataset,
+        network=asked.network,
+        profile=asked.profile,
+        technique=list(names),
+        overrides=list(values.values()),
+    )
+    parts = [
+        found[found["overrides"] == written].assign(value=float(value))
+        for value, written in values.items()
+    ]
+    absent = [
+        {"value": float(value)} for value, part in zip(values, parts, strict=True) if part.empty
+    ]
+    rows = [part for part in parts if len(part)]
+    table = pd.concat(rows, ignore_index=True) if rows else found.assign(value=float("nan"))
+    return pd.concat([table, pd.DataFrame(absent, columns=["value"])], ignore_index=True)
 
 
 def _measure(missing: list[Trial], asked: Asked) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from dlmo.cli import data, keep, measure, records, reproduce, run, verify
+from dlmo.cli import claims, data, keep, measure, recommend, records, reproduce, run, verify
 from dlmo.errors import UserError
 
 _INTERRUPTED = 130
@@ -28,6 +28,8 @@ app.add_typer(records.app, name="records")
 app.add_typer(data.app, name="data")
 app.command("keep")(keep.keep)
 app.command("run")(run.run)
+app.command("claims")(claims.claims)
+app.command("recommend")(recommend.recommend)
 app.command("verify")(verify.verify)
 app.command("reproduce")(reproduce.reproduce)
 

@@ -71,6 +71,22 @@ def _quantized(table: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
     return np.clip(rounded, limits.min, limits.max).astype(detail["dtype"])
 
 
+def trace(folder: Path, job: dict[str, Any]) -> Answer:
+    """Run the first image of `images.npy` and return every tensor that can be read, `tINDEX`."""
+    interpreter = _load(folder, job, job["path"], keep=True)
+    source = interpreter.get_input_details()[0]
+    table = _quantized(np.load(folder / "table.npy"), source)
+    _say(folder, f"running {job['path']}")
+    interpreter.set_tensor(source["index"], table[np.load(folder / "images.npy")[:1]])
+    interpreter.invoke()
+    found = {}
+    for detail in interpreter.get_tensor_details():
+        # Not every tensor has data: scratch memory, and what an operator never wrote.
+        with contextlib.suppress(ValueError):
+            found[f"t{detail['index']}"] = interpreter.get_tensor(detail["index"])
+    return {}, found
+
+
 def clock(folder: Path, job: dict[str, Any]) -> Answer:
     """Time the files of `job["paths"]` in turns: load, first and steady inference, in ns."""
     began = time.monotonic()
@@ -171,13 +187,17 @@ def _peak() -> int:
     raise OSError("/proc/self/status has no VmHWM")
 
 
-def _load(folder: Path, job: dict[str, Any], path: str) -> Any:
-    """Return an interpreter that is ready to run, from a mapped file as on a device."""
+def _load(folder: Path, job: dict[str, Any], path: str, *, keep: bool = False) -> Any:
+    """Return an interpreter that is ready to run, from a mapped file as on a device.
+
+    With `keep`, what lies between the operators is kept for reading, which needs memory.
+    """
     _say(folder, f"loading {path}")
     interpreter = runtime.Interpreter(
         model_path=path,
         num_threads=job["threads"],
         experimental_op_resolver_type=runtime.OpResolverType[RESOLVERS[job["kernels"]]],
+        **({"experimental_preserve_all_tensors": True} if keep else {}),
     )
     interpreter.allocate_tensors()
     return interpreter
@@ -216,6 +236,7 @@ def main(folder: Path) -> int:
     _no_core_dumps()
     verbs: dict[str, Callable[[Path, dict[str, Any]], Answer]] = {
         "predict": predict,
+        "trace": trace,
         "clock": clock,
         "weigh": weigh,
     }

@@ -77,7 +77,7 @@ def accuracy(
     how = settings(kernels, threads, runtime)
     path = Path(path).absolute()
     found = deployable.read(path)
-    _check(path, found, images)
+    check(path, found, images)
     table = (preprocessing or Preprocessing()).table()
     answer = run(
         "predict",
@@ -86,7 +86,7 @@ def accuracy(
         how=how,
         seconds=seconds,
     )
-    outputs = _real(answer.arrays["outputs"], found.outputs[0])
+    outputs = real(answer.arrays["outputs"], found.outputs[0])
     if not np.isfinite(outputs).all():
         raise UserError(f"{path} gives outputs that are not finite numbers with these kernels")
     ranking = _ranking(outputs, top)
@@ -101,7 +101,7 @@ def accuracy(
     )
 
 
-def _check(path: Path, found: Deployable, images: NDArray[np.uint8]) -> None:
+def check(path: Path, found: Deployable, images: NDArray[np.uint8]) -> None:
     """Raise UserError where the images don't fit the file, or it doesn't classify images."""
     if images.dtype != np.uint8 or images.ndim != 4 or not len(images):
         raise UserError(
@@ -121,7 +121,7 @@ def _check(path: Path, found: Deployable, images: NDArray[np.uint8]) -> None:
         raise UserError(f"{path} takes {source.dtype}; known inputs: {', '.join(_INPUTS)}")
 
 
-def _real(outputs: NDArray[np.generic], detail: Tensor) -> NDArray[np.float32]:
+def real(outputs: NDArray[np.generic], detail: Tensor) -> NDArray[np.float32]:
     """Return outputs [n, classes] as real numbers, dequantized where they are quantized."""
     if not len(detail.scale) or detail.is_float:
         return outputs.astype(np.float32)

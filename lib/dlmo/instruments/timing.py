@@ -176,10 +176,7 @@ def _p99(answers: list[Answer], index: int) -> float:
 def interval(
     ratios: NDArray[np.float64], seed: int, level: float = 0.95
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the bootstrap interval of the median ratio of each file.
-
-    Processes are drawn first, and then rounds within each drawn process: two rounds of one
-    process share its memory layout and the state of the machine, and tell less than two processes.
+    """Return the bootstrap interval of the median ratio of each file; see `resampled`.
 
     Args:
         ratios: [processes, rounds, files].
@@ -189,14 +186,24 @@ def interval(
     Returns:
         The lower and the upper limits, [files] each.
     """
+    tails = [50 * (1 - level), 100 - 50 * (1 - level)]
+    low, high = np.percentile(resampled(ratios, seed), tails, axis=1)
+    return low, high
+
+
+def resampled(ratios: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
+    """Return the median ratio of each file in each bootstrap replicate, [files, replicates].
+
+    Processes are drawn first, and then rounds within each drawn process: two rounds of one
+    process share its memory layout and the state of the machine, and tell less than two processes.
+
+    Args:
+        ratios: [processes, rounds, files].
+        seed: of the draws.
+    """
     processes, rounds, files = ratios.shape
     chance = np.random.default_rng(seed)
     drawn = chance.integers(processes, size=(REPLICATES, processes, 1))
     turns = chance.integers(rounds, size=(REPLICATES, processes, rounds))
-    tails = [50 * (1 - level), 100 - 50 * (1 - level)]
-    limits = [
-        np.percentile(np.median(ratios[drawn, turns, file], axis=(1, 2)), tails)
-        for file in range(files)
-    ]
-    low, high = np.array(limits).T
-    return low, high
+    medians = [np.median(ratios[drawn, turns, file], axis=(1, 2)) for file in range(files)]
+    return np.array(medians)

@@ -19,12 +19,12 @@ from dlmo.files import write_bytes
 
 def weights_file(key: str) -> Path | None:
     """Return where the weights of a key lie, if anywhere."""
-    return _first(paths.store() / "weights" / f"{key}.npz", f"*/*/*.{key}.npz")
+    return records.kept(key, "weights")
 
 
 def deployable_file(key: str) -> Path | None:
     """Return where the `.tflite` of a key lies, if anywhere."""
-    return _first(paths.store() / "deployables" / f"{key}.tflite", f"*/*/*.{key}.tflite")
+    return records.kept(key)
 
 
 def put_weights(key: str, weights: list[np.ndarray]) -> str:
@@ -92,9 +92,3 @@ def progress(key: str) -> dict[str, Any]:
         return dict(found)
     except (OSError, ValueError):
         return {}
-
-
-def _first(own: Path, pattern: str) -> Path | None:
-    if own.exists():
-        return own
-    return next(iter(sorted(paths.models().glob(pattern))), None)

@@ -46,8 +46,9 @@ class Table(Styler):
 def cited(function: Callable[P, R]) -> Callable[P, R]:
     """Let a function's sentence, table or chart know what it rests on.
 
-    That is whatever the function reads from a comparison, from predictions or from the paper, and
-    all rows of the data frames that it is given: their columns `*_key`, and `table`.
+    That is whatever the function reads from a comparison, from records or from the paper; the rows
+    of the data frames that it is given (their columns `*_key`, and `table`); and what its other
+    arguments rest on, where they are a verdict with its `keys` or were made by a cited function.
     """
 
     @wraps(function)
@@ -95,25 +96,44 @@ def markup(keys: Sequence[str]) -> str:
     )
 
 
+_made: dict[int, tuple[Any, frozenset[str]]] = {}
+"""What cited functions returned that can't carry its sources itself; kept as long as the page."""
+
+
 def _note_given(one: Any) -> None:
     if isinstance(one, Cited):
         sources.note(*one.sources)
-    if not isinstance(one, pd.DataFrame):
-        return
-    for name in one.columns:
+    if id(one) in _made:
+        sources.note(*_made[id(one)][1])
+    if isinstance(one, pd.DataFrame):
+        _note_rows(one)
+    elif isinstance(one, list | tuple):
+        for inner in one:
+            _note_given(inner)
+    elif isinstance(keys := getattr(one, "keys", None), tuple):
+        sources.note(*keys)
+
+
+def _note_rows(rows: pd.DataFrame) -> None:
+    sources.note(*rows.attrs.get("sources", ()))
+    for name in rows.columns:
         if str(name).endswith("_key"):
-            sources.note(*one[name].dropna())
-    if "table" in one and "printed" in one:
-        sources.note(*(sources.table(int(number)) for number in one["table"].unique()))
+            sources.note(*rows[name].dropna())
+    if "table" in rows and "printed" in rows:
+        sources.note(*(sources.table(int(number)) for number in rows["table"].unique()))
 
 
 def _citing(result: Any, found: set[str]) -> Any:
-    if not found:
+    if not found or result is None or isinstance(result, bool | int | float):
         return result
     if isinstance(result, str):
         return Cited(result, found)
     if isinstance(result, Table):
         result.sources = tuple(sorted({*found, *result.sources}))
-    if isinstance(result, alt.TopLevelMixin):
+    elif isinstance(result, alt.TopLevelMixin):
         result.usermeta = {"sources": sorted(found)}  # type: ignore[attr-defined]
+    elif isinstance(result, pd.DataFrame):
+        result.attrs["sources"] = sorted(found)
+    else:
+        _made[id(result)] = (result, frozenset(found))
     return result

@@ -243,6 +243,19 @@ def _accuracy(seeds: pd.DataFrame) -> Interval:
 # Differences ------------------------------------------------------------------------------------
 
 
+def difference(rows: pd.DataFrame, name: str, other: str) -> Difference:
+    """Return a technique less another one, paired by seed.
+
+    Args:
+        rows: of `records.select`, of one dataset, network and profile.
+        name: the technique.
+        other: what it is compared with.
+    """
+    known = rows[rows["technique"] == name].dropna(subset=["accuracy"])
+    seeds = known.drop_duplicates("seed").set_index("seed").sort_index()
+    return _difference(other, name, *_pairs(other, seeds, rows))
+
+
 def _differences(name: str, seeds: pd.DataFrame, ours: pd.DataFrame) -> Mapping[str, Difference]:
     pairs = {other: _pairs(other, seeds, ours) for other in comparators(name)}
     made = {other: _difference(other, name, *both) for other, both in pairs.items()}
@@ -295,6 +308,14 @@ def _one_file(row: "pd.Series[Any]", base: "pd.Series[Any]") -> statistics.Files
         return None
     right, other = (records.predictions(record)["test_correct"] for record in kept if record)
     return statistics.paired_files(right, other)
+
+
+def paired(subject: Row, parent: Row) -> Difference:
+    """Return a technique less another one of the same comparison, over the seeds that both have."""
+    seeds = [seed for seed in subject.accuracies if seed in parent.accuracies]
+    values = tuple(subject.accuracies[seed] - parent.accuracies[seed] for seed in seeds)
+    interval = statistics.mean(values) if values else Interval(np.nan, np.nan, np.nan, 0)
+    return Difference(parent.technique, values, interval, statistics.judge(values))
 
 
 # Latency ----------------------------------------------------------------------------------------

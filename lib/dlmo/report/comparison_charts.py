@@ -49,15 +49,15 @@ def accuracy_against_size(comparison: Comparison) -> Drawn:
     frame = _frame(_each(comparison, _points), "least", "most")
     if frame.empty:
         return NothingToDraw()
-    shown = _techniques(frame)
+    shown = techniques(frame)
     base = alt.Chart(frame).encode(
-        x=_logarithmic("size", "Size of the file (KB)", 28),
+        x=logarithmic("size", "Size of the file (KB)", 28),
         color=alt.Color("technique:N", scale=charts.scale(shown), title="Technique"),
         tooltip=_tips("source"),
     )
     marks = base.mark_point(size=120).encode(
         y=alt.Y("accuracy:Q", title="Accuracy (%)").scale(zero=False, padding=16),
-        shape=_shape("source", _SHAPES, frame, "Source"),
+        shape=shape("source", _SHAPES, frame, "Source"),
     )
     seeds = base.mark_rule(strokeWidth=2, tooltip=False, aria=False).encode(
         y="least:Q", y2="most:Q"
@@ -109,7 +109,7 @@ def latency_ratios(comparison: Comparison) -> Drawn:
     frame = _frame(_each(comparison, _ratios), "low", "high")
     if frame.empty:
         return NothingToDraw()
-    shown = _techniques(frame)
+    shown = techniques(frame)
     series = [name for name in SERIES.values() if name in set(frame["series"])]
     base = alt.Chart(frame).encode(
         y=alt.Y("technique:N", sort=shown, title=None).scale(paddingInner=0.35),
@@ -118,8 +118,8 @@ def latency_ratios(comparison: Comparison) -> Drawn:
         tooltip=_tips("series"),
     )
     marks = base.mark_point(size=95).encode(
-        x=_logarithmic("ratio", "Latency, ratio to NQ (less is faster)", 16),
-        shape=_shape("series", _SERIES_SHAPES, frame, "Runtime"),
+        x=logarithmic("ratio", "Latency, ratio to NQ (less is faster)", 16),
+        shape=shape("series", _SERIES_SHAPES, frame, "Runtime"),
     )
     reach = base.mark_rule(strokeWidth=2, tooltip=False, aria=False).encode(x="low:Q", x2="high:Q")
     one = _constant().mark_rule(
@@ -160,7 +160,7 @@ def seed_spread(comparison: Comparison) -> Drawn:
     frame = _frame(_each(comparison, _seeds))
     if frame.empty or comparison.empty:
         return NothingToDraw()
-    shown = _techniques(frame)
+    shown = techniques(frame)
     kinds = {SEED: "circle", PAPER: "diamond"}
     base = alt.Chart(frame).encode(
         x=alt.X("accuracy:Q", title="Accuracy (%)").scale(zero=False, padding=12),
@@ -171,9 +171,9 @@ def seed_spread(comparison: Comparison) -> Drawn:
     dots = base.transform_filter(alt.datum.kind == SEED).mark_point(size=70, opacity=0.65)
     means = base.transform_filter(alt.datum.kind == MEAN).mark_tick(thickness=3, size=20)
     printed = base.transform_filter(alt.datum.kind == PAPER).mark_point(size=110)
-    shape = _shape("kind", kinds, frame, "Value")
+    marked = shape("kind", kinds, frame, "Value")
     return _finished(
-        dots.encode(shape=shape) + means + printed.encode(shape=shape),
+        dots.encode(shape=marked) + means + printed.encode(shape=marked),
         50 + 32 * len(shown),
         f"Accuracy of every seed, {about(comparison)}. "
         + _spoken(frame[frame["kind"] != SEED], "kind"),
@@ -202,7 +202,7 @@ def differences(comparison: Comparison) -> Drawn:
     frame = _frame(_each(comparison, _pairs))
     if frame.empty:
         return NothingToDraw()
-    shown = _techniques(frame)
+    shown = techniques(frame)
     base = alt.Chart(frame).encode(
         y=alt.Y("technique:N", sort=shown, title=None),
         yOffset=alt.YOffset("against:N", sort=[PARENT, CONTROL]),
@@ -212,7 +212,7 @@ def differences(comparison: Comparison) -> Drawn:
     shapes = {f"less {PARENT}": "circle", f"less {CONTROL}": "triangle-up"}
     marks = base.mark_point(size=95).encode(
         x=alt.X("difference:Q", title="Difference in accuracy (points)").scale(padding=12),
-        shape=_shape("against", shapes, frame, "Difference"),
+        shape=shape("against", shapes, frame, "Difference"),
     )
     reach = base.mark_rule(strokeWidth=2, tooltip=False, aria=False).encode(x="low:Q", x2="high:Q")
     edge = 100 * MARGIN
@@ -274,7 +274,8 @@ def _frame(lines: Iterable[dict[str, Any]], *columns: str) -> pd.DataFrame:
     return frame.reindex(columns=list(dict.fromkeys([*frame.columns, *columns])))
 
 
-def _techniques(frame: pd.DataFrame) -> list[str]:
+def techniques(frame: pd.DataFrame) -> list[str]:
+    """Return the techniques of a chart's data, in their order."""
     return [str(name) for name in dict.fromkeys(frame["technique"])]
 
 
@@ -286,7 +287,8 @@ def _tips(kind: str) -> list[alt.Tooltip]:
     ]
 
 
-def _shape(column: str, shapes: dict[str, str], frame: pd.DataFrame, title: str) -> alt.Shape:
+def shape(column: str, shapes: dict[str, str], frame: pd.DataFrame, title: str) -> alt.Shape:
+    """Return the shapes of a column's values, with a legend that can be read on a dark page."""
     used = [name for name in shapes if name in set(frame[column])]
     scale = alt.Scale(domain=used, range=[shapes[name] for name in used])
     # Without a colour of its own the legend is black, on a dark page too; at the bottom it does
@@ -314,7 +316,8 @@ def _layers(marks: alt.Chart, spans: alt.Chart, frame: pd.DataFrame, column: str
     return alt.LayerChart(layer=drawn)
 
 
-def _logarithmic(column: str, title: str, padding: int) -> alt.X:
+def logarithmic(column: str, title: str, padding: int) -> alt.X:
+    """Return a logarithmic horizontal axis with round numbers."""
     steps = [digit * 10.0**power for power in range(-2, 6) for digit in (1, 2, 5)]
     axis = alt.Axis(values=steps, format="~g", labelOverlap=True)
     return alt.X(f"{column}:Q", title=title, axis=axis).scale(

@@ -59,6 +59,13 @@ def techniques_table(names: Sequence[str]) -> Table:
     return tables.styled(pd.DataFrame(lines), caption="The techniques of this page.")
 
 
+def made_of(name: str) -> str:
+    """Return what a technique is made of, in words: `train, then prune; 16-bit float weights`."""
+    made = technique(name)
+    steps = text.listing((_STEPS[step] for step in made.steps), "then")
+    return f"{steps}; {_CONVERSIONS[made.conversion]}"
+
+
 _STEPS: dict[StepName, str] = {
     "train": "train",
     "distil": "distil",
@@ -81,10 +88,11 @@ _CONVERSIONS: dict[ConversionName, str] = {
 def side_by_side(comparison: Comparison) -> Table:
     """Return the paper's table beside ours: accuracy, size and latency of each technique."""
     source = f"Table {comparison.table} of the paper" if comparison.table else "The paper"
-    return _grouped(comparison, _beside, f"{source} beside ours: {about(comparison)}.")
+    return _grouped(comparison, beside, f"{source} beside ours: {about(comparison)}.")
 
 
-def _beside(row: Row) -> dict[tuple[str, str], str]:
+def beside(row: Row) -> dict[tuple[str, str], str]:
+    """Return the cells of one technique, the paper's and ours, by group and column."""
     paper = row.printed
     return {
         ("Accuracy (%)", "paper"): text.figure(100 * paper.accuracy, 1) if paper else NONE,
@@ -197,7 +205,7 @@ def profiles(comparisons: Sequence[Comparison]) -> Table:
         | {key: cell for one in comparisons for key, cell in _profile(one, name).items()}
         for name in names
     ]
-    return _styled(pd.DataFrame(lines), caption, ())
+    return headed(pd.DataFrame(lines), caption, ())
 
 
 def _profile(comparison: Comparison, name: str) -> dict[tuple[str, str], str]:
@@ -245,14 +253,30 @@ def _grouped(
 ) -> Table:
     wanted = list(comparison.rows) if names is None else names
     lines = [{("", "Technique"): name, **cells(comparison[name])} for name in wanted]
-    return _styled(pd.DataFrame(lines), caption, words)
+    return headed(pd.DataFrame(lines), caption, words)
 
 
-def _styled(frame: pd.DataFrame, caption: str, words: Sequence[str]) -> Table:
+def headed(
+    frame: pd.DataFrame,
+    caption: str,
+    words: Sequence[str] = (),
+    *,
+    name: str | None = None,
+    texts: Sequence[str] = ("Technique",),
+) -> Table:
+    """Return a table with two rows of heads; what is neither words nor text stands right.
+
+    Args:
+        frame: its columns are pairs of group and column.
+        caption: the sentence above it.
+        words: columns whose words may be broken into lines.
+        name: by which pages refer to it.
+        texts: columns of names.
+    """
     columns: list[Any] = list(frame.columns)
     frame.columns = pd.MultiIndex.from_tuples(columns)
-    numbers = [column for column in columns if column[1] not in ("Technique", *words)]
-    style = tables.styled(frame, caption=caption)
+    numbers = [column for column in columns if column[1] not in (*texts, *words)]
+    style = tables.styled(frame, caption=caption, name=name)
     style.set_properties(subset=numbers, **{"text-align": "right"})
     wrapped: list[Any] = [column for column in columns if column[1] in words]
     style.set_properties(subset=wrapped, **{"white-space": "normal", "max-width": "7.5rem"})

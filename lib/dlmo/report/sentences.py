@@ -443,6 +443,7 @@ def epochs(comparison: Comparison) -> str:
     return f"{PARENT} was trained for {base.epochs:.0f} epochs, {said}."
 
 
+@cited
 def live(checked: pd.DataFrame | None) -> str:
     """Say what the live check found.
 

@@ -10,13 +10,13 @@ The rules stand in the report's chapter on method and were fixed before the grid
 All accuracies are shares (0 to 1), all differences are "this less that".
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import optimize, stats
 
 LEVEL = 0.95
 """Confidence of every interval unless something else is asked for."""
@@ -77,6 +77,52 @@ class Equivalence:
         return max(self.p_above, self.p_below)
 
 
+@dataclass(frozen=True)
+class Compared:
+    """A difference or a ratio with its interval, and how surely it lies to one side of a value.
+
+    Attributes:
+        above: the one-sided p-value of "it is above this value".
+        below: the one-sided p-value of "it is below this value".
+    """
+
+    interval: Interval
+    above: Callable[[float], float]
+    below: Callable[[float], float]
+
+
+def exactly(value: float) -> Compared:
+    """Return a value that is counted, not estimated: its p-values are 0 and 1."""
+    return Compared(
+        Interval(value, value, value, 1),
+        lambda other: float(not value > other),
+        lambda other: float(not value < other),
+    )
+
+
+def drawn(estimate: float, draws: ArrayLike, n: int, level: float = LEVEL) -> Compared:
+    """Return an estimate with the bootstrap draws around it, [draws].
+
+    Args:
+        estimate: of all that was measured.
+        draws: the same of each resample.
+        n: how many files it rests on.
+        level: of the interval.
+    """
+    values = _numbers(draws)
+    low, high = np.percentile(values, [50 * (1 - level), 100 - 50 * (1 - level)])
+
+    def beyond(outside: NDArray[np.bool_]) -> float:
+        # No resample on the other side is not a proof: one in all of them is the least.
+        return max(int(outside.sum()), 1) / len(values)
+
+    return Compared(
+        Interval(estimate, float(low), float(high), n),
+        lambda other: beyond(values <= other),
+        lambda other: beyond(values >= other),
+    )
+
+
 # One file -------------------------------------------------------------------------------------
 
 
@@ -122,6 +168,50 @@ def paired_files(first: ArrayLike, second: ArrayLike, level: float = LEVEL) -> F
     table = [[both, only_first], [only_second, neither]]
     difference = _newcombe(both, only_first, only_second, neither, level)
     return Files(only_first, only_second, difference, float(mcnemar(table, exact=True).pvalue))
+
+
+def compare_files(first: ArrayLike, second: ArrayLike) -> "Compared":
+    """Compare two files on the same images: the paired interval, and its tests by inversion.
+
+    The p-value of "the difference is above x" is the level at which the one-sided limit of
+    Newcombe's interval reaches x, so that tests and interval cannot disagree.
+
+    Raises:
+        ValueError: the two are not about the same number of images.
+    """
+    files = paired_files(first, second)
+    right, other = np.asarray(first, bool), np.asarray(second, bool)
+    both = int((right & other).sum())
+    neither = len(right) - both - files.only_first - files.only_second
+
+    def above(value: float) -> float:
+        return _newcombe_above(both, files.only_first, files.only_second, neither, value)
+
+    def below(value: float) -> float:
+        return _newcombe_above(both, files.only_second, files.only_first, neither, -value)
+
+    return Compared(files.difference, above, below)
+
+
+_SURE = 1e-12
+"""The smallest p-value that an inverted interval gives."""
+
+
+def _newcombe_above(both: int, first: int, second: int, neither: int, value: float) -> float:
+    """Return the one-sided p-value of "first less second is above the value"."""
+    n = both + first + second + neither
+    estimate = (first - second) / n
+    if estimate == value:
+        return 0.5
+    if estimate < value:
+        return 1 - _newcombe_above(both, second, first, neither, -value)
+
+    def short(p: float) -> float:
+        return _newcombe(both, first, second, neither, 1 - 2 * p).low - value
+
+    if short(_SURE) > 0:
+        return _SURE
+    return float(optimize.brentq(short, _SURE, 0.5 - 1e-9, xtol=1e-12))
 
 
 def _newcombe(both: int, first: int, second: int, neither: int, level: float) -> Interval:
@@ -219,12 +309,61 @@ def superiority(differences: ArrayLike, margin: float = 0.0) -> float:
     return _one_sided(differences, above=margin)
 
 
+def compare_pairs(subject: ArrayLike, parent: ArrayLike) -> Compared:
+    """Compare two rows of values that are paired by seed, [n] each, n at least 2.
+
+    Raises:
+        ValueError: the two don't pair, or are one pair, which decides nothing.
+    """
+    numbers = _differences(subject, parent)
+    _one_sided(numbers, above=0.0)
+    return Compared(
+        mean(numbers),
+        lambda value: _one_sided(numbers, above=value),
+        lambda value: _one_sided(-numbers, above=-value),
+    )
+
+
+def compare_means(first: ArrayLike, second: ArrayLike) -> Compared:
+    """Compare the means of two rows of values that don't pair (Welch's t), [n] and [m].
+
+    Raises:
+        ValueError: one of them has less than two values.
+    """
+    one, other = _numbers(first), _numbers(second)
+    if min(len(one), len(other)) < 2:
+        raise ValueError("one value has no spread")
+    return Compared(
+        _welch(one, other),
+        lambda value: _welch_above(one, other, value),
+        lambda value: _welch_above(other, one, -value),
+    )
+
+
+def _welch(one: NDArray[np.float64], other: NDArray[np.float64]) -> Interval:
+    estimate, n = float(one.mean() - other.mean()), min(len(one), len(other))
+    if max(np.ptp(one), np.ptp(other)) < _NOTHING:
+        return Interval(estimate, estimate, estimate, n)
+    found = stats.ttest_ind(one, other, equal_var=False).confidence_interval(LEVEL)
+    return Interval(estimate, float(found.low), float(found.high), n)
+
+
+def _welch_above(one: NDArray[np.float64], other: NDArray[np.float64], value: float) -> float:
+    if max(np.ptp(one), np.ptp(other)) < _NOTHING:
+        return float(not one.mean() - other.mean() > value)
+    test = stats.ttest_ind(one - value, other, equal_var=False, alternative="greater")
+    return float(test.pvalue)
+
+
+_NOTHING = 1e-12
+"""Differences that only rounding tells apart have no spread: their mean is beyond doubt."""
+
+
 def _one_sided(differences: ArrayLike, above: float) -> float:
     numbers = _numbers(differences)
     if len(numbers) < 2:
         raise ValueError("one pair decides nothing")
-    # Differences that only rounding tells apart have no spread: the mean is beyond doubt.
-    if np.ptp(numbers) < 1e-12:
+    if np.ptp(numbers) < _NOTHING:
         return float(not numbers.mean() > above)
     return float(stats.ttest_1samp(numbers, above, alternative="greater").pvalue)
 
@@ -291,6 +430,19 @@ def _side(interval: Interval) -> Word:
 # Families -------------------------------------------------------------------------------------
 
 
+def partial_conjunction(p: Sequence[float], least: int) -> float:
+    """Return the p-value of "at least so many of these hold" (Benjamini and Heller, 2008).
+
+    With n p-values, (n - u + 1) times the u-th smallest, at most 1; all of them: the largest.
+
+    Raises:
+        ValueError: more are asked for than there are, or none.
+    """
+    if not 1 <= least <= len(p):
+        raise ValueError(f"{least} of {len(p)} p-values is not possible")
+    return min(1.0, (len(p) - least + 1) * sorted(p)[least - 1])
+
+
 def holm(p: Sequence[float]) -> list[float]:
     """Return p-values adjusted by Holm's method, in the order given (the family of claims)."""
     return _adjusted(p, "holm")
@@ -306,6 +458,9 @@ def _adjusted(p: Sequence[float], method: str) -> list[float]:
         return []
     if not all(0 <= value <= 1 for value in p):
         raise ValueError("p-values lie between 0 and 1")
+    if min(p) == 1:
+        # statsmodels collects garbage at each call, which takes longer than all the rest.
+        return [1.0] * len(p)
     from statsmodels.stats.multitest import multipletests
 
     return [float(value) for value in multipletests(list(p), alpha=ALPHA, method=method)[1]]

@@ -1,6 +1,6 @@
-"""Tables as the pages show them: pandas' Styler with a fixed identity and a class of our own."""
+"""Tables as the pages show them: pandas' Table with a fixed identity and a class of our own."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 
 import pandas as pd
@@ -17,6 +17,7 @@ def styled(
     formats: Mapping[str, Format] | None = None,
     index: bool = False,
     name: str | None = None,
+    wrap: Sequence[str] = (),
 ) -> Table:
     """Return the table for a page; numbers stand right, missing values are a dash.
 
@@ -25,16 +26,19 @@ def styled(
         caption: the sentence above it.
         formats: for each column how to write its values, as `Styler.format` takes them.
         index: whether to show the index.
-        name: the table's identity on its page; by default a hash of its contents, so that two
-            builds give the same bytes. Needed only where one page shows the same table twice.
+        name: the table's identity, by default a hash of its contents, so that two builds give the
+            same bytes. Pages refer to a named table with a caption by `{numref}` and `table-NAME`.
+        wrap: columns whose words may be broken into lines.
     """
     identity = name or sha256(f"{caption}{table.to_csv()}".encode()).hexdigest()[:8]
     style = Table(table, uuid=identity, caption=caption, cell_ids=False)
     style.format(dict(formats or {}), na_rep="–", escape="html")
     # Without this class the theme treats the table as a picture and boxes it in dark mode.
-    style.set_table_attributes('class="dataframe"')
+    known = f' data-name="{name}"' if name else ""
+    style.set_table_attributes(f'class="dataframe"{known}')
     numbers = table.select_dtypes("number").columns
     style.set_properties(subset=numbers, **{"text-align": "right"})
+    style.set_properties(subset=list(wrap), **{"white-space": "normal", "min-width": "8rem"})
     if not index:
         style.hide(axis="index")
     return style

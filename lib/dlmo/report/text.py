@@ -19,7 +19,11 @@ MARGIN_IN_POINTS = f"{100 * MARGIN:g} point" + ("" if round(100 * MARGIN, 9) == 
 """The margin of equivalence, as sentences and tables say it."""
 
 _SMALL = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
-_IRREGULAR = {"entry": "entries", "measurement of latency": "measurements of latency"}
+_IRREGULAR = {
+    "accuracy": "accuracies",
+    "entry": "entries",
+    "measurement of latency": "measurements of latency",
+}
 
 
 def percent(share: float, digits: int = 1) -> str:
@@ -53,6 +57,24 @@ def times(value: float) -> str:
     return figure(value, 2 if value < 0.995 else 1 if value < 9.95 else 0)
 
 
+def small(share: float) -> str:
+    """Return a share that may be tiny: `0.7 %`, `0.02 %`, `5·10⁻⁸`; zero is `0`."""
+    if share == 0:
+        return "0"
+    power = math.floor(math.log10(abs(share)))
+    if power >= -4:
+        return percent(share, max(1, -power - 2))
+    mantissa = round(share / 10**power)
+    if abs(mantissa) == 10:
+        mantissa, power = mantissa // 10, power + 1
+    return f"{mantissa}·10{raised(power)}"
+
+
+def raised(power: int) -> str:
+    """Return a whole number as an exponent: `⁻⁸`."""
+    return str(power).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+
+
 def figure(value: float, digits: int) -> str:
     """Return a number with so many decimals, or a dash where there is none."""
     if value is None or math.isnan(value):
@@ -72,9 +94,21 @@ def signed(value: float, digits: int) -> str:
 
 def count(number: int, thing: str) -> str:
     """Return a number of things, small numbers in words: `five seeds`, `one pair`, `12 trials`."""
-    word = _SMALL[number] if 0 <= number < len(_SMALL) else f"{number:,}"
     plural = _IRREGULAR.get(thing, f"{thing}s")
-    return f"{word} {thing if number == 1 else plural}"
+    return f"{number_word(number)} {thing if number == 1 else plural}"
+
+
+def number_word(number: int) -> str:
+    """Return a number as text has it: `five`, `12`, `1,240`."""
+    return _SMALL[number] if 0 <= number < len(_SMALL) else f"{number:,}"
+
+
+def part(number: int, total: int, thing: str) -> str:
+    """Return how many of all: `all three files`, `two of three files`, `none of 12 files`."""
+    if number == total and total > 1:
+        return f"all {count(total, thing)}"
+    word = "none" if number == 0 else number_word(number)
+    return f"{word} of {count(total, thing)}"
 
 
 def listing(words: Iterable[str], link: str = "and") -> str:

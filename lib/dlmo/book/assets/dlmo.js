@@ -3,7 +3,8 @@
   "use strict";
 
   // A region that scrolls must be reachable by keyboard, and one that doesn't must not be a stop.
-  const SCROLLERS = ".cell_output .output, .pst-scrollable-table-container, mjx-container[display]";
+  const SCROLLERS =
+    ".cell_output .output, .dlmo-scroll, .pst-scrollable-table-container, mjx-container[display]";
 
   function reach(region) {
     const scrolls = region.scrollWidth > region.clientWidth + 1;
@@ -18,6 +19,19 @@
     document.querySelectorAll(SCROLLERS).forEach(reach);
   }
 
+  // A link to a folded entry unfolds it.
+  function unfold() {
+    const entry = location.hash.length > 1 && document.getElementById(location.hash.slice(1));
+    if (entry && entry.matches("details.dlmo-entry")) {
+      entry.open = true;
+      entry.scrollIntoView();
+    }
+  }
+
+  window.addEventListener("load", unfold);
+  window.addEventListener("hashchange", unfold);
   window.addEventListener("load", reachAll);
   window.addEventListener("resize", reachAll);
+  // What is folded up has no width until it is unfolded.
+  document.addEventListener("toggle", reachAll, true);
 })();

@@ -1,0 +1,294 @@
+"""The candidates of a recommendation: each technique of each network, as a device sees it.
+
+A candidate's file is the one of the seed that is best on the validation images; what candidates are
+chosen by is the validation images, too. The test images are only reported.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict
+from scipy import stats
+
+from dlmo import deployable, microcontroller, records
+from dlmo.report import statistics
+from dlmo.report.comparison_tables import title
+from dlmo.report.statistics import LEVEL, Interval
+
+Runtime = Literal["linux", "microcontroller"]
+"""LiteRT in a process of its own, or TFLite Micro, which knows fewer operators and types."""
+
+RUNTIMES: dict[Runtime, str] = {
+    "linux": "LiteRT on Linux: RAM is the measured growth of the process",
+    "microcontroller": "TFLite Micro: RAM is the peak of the activations, from the file",
+}
+"""What is counted as RAM, by runtime."""
+
+
+class Frozen(BaseModel):
+    """What is never changed, and has no other fields than its own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Candidate(Frozen):
+    """One technique of one network on one dataset, as a device sees it.
+
+    Attributes:
+        name: what identifies it, and what people read.
+        file: the name of its file.
+        key: of the file's record.
+        seeds: how many it rests on.
+        flash: bytes of the file.
+        process: growth of a process's memory in bytes, to 0.1 MB; None where not measured.
+        arena: bytes of the activations at the peak; None where the file isn't at hand.
+        latency: median ratio to the network's float file, to a hundredth; None where not measured.
+        time: `latency` in ms of the float file, for comparing networks; None where not measured.
+        validation: mean accuracy on the validation images.
+        test: mean accuracy on the test images with its interval.
+        operators: which its file has.
+        floats: whether some compute with floats.
+        refusal: why TFLite Micro does not run it.
+    """
+
+    name: str
+    dataset: str
+    network: str
+    technique: str
+    profile: str
+    file: str
+    key: str
+    seeds: int
+    flash: int
+    process: int | None
+    arena: int | None
+    latency: float | None
+    time: float | None
+    validation: float
+    test: tuple[float, float, float]
+    operators: tuple[str, ...]
+    floats: bool
+    refusal: str | None
+
+    def ram(self, runtime: Runtime) -> int | None:
+        """Return the bytes of RAM as a runtime counts them."""
+        return self.process if runtime == "linux" else self.arena
+
+
+class Pair(Frozen):
+    """Two candidates on the same validation images: the first less the second.
+
+    Attributes:
+        low, high: of the interval; None where one pair decides nothing.
+        unit: what was paired: "seed", "file" (image by image), or "network" (not paired).
+    """
+
+    difference: float
+    low: float | None
+    high: float | None
+    unit: Literal["seed", "file", "network"]
+
+    @property
+    def tie(self) -> bool:
+        """Whether the interval does not tell the two apart."""
+        return self.low is None or self.high is None or self.low <= 0 <= self.high
+
+    def turned(self) -> "Pair":
+        """Return the second less the first."""
+        low, high = (None if one is None else -one for one in (self.high, self.low))
+        return Pair(difference=-self.difference, low=low, high=high, unit=self.unit)
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """All candidates, and how each pair on one dataset compares.
+
+    Attributes:
+        candidates: by name.
+        pairs: by the two names, in the order of `candidates`.
+        classes: of each dataset.
+    """
+
+    candidates: Mapping[str, Candidate]
+    pairs: Mapping[tuple[str, str], Pair]
+    classes: Mapping[str, int]
+
+    def pair(self, first: str, second: str) -> Pair:
+        """Return how two candidates of one dataset compare, the first less the second."""
+        found = self.pairs.get((first, second))
+        return found if found is not None else self.pairs[second, first].turned()
+
+
+# Gathering --------------------------------------------------------------------------------------
+
+
+def catalogue(rows: pd.DataFrame) -> Catalogue:
+    """Gather the candidates of rows that are measured."""
+    known = rows.dropna(subset=["accuracy", "validation_accuracy", "deployable_key"])
+    known = known.drop_duplicates([*_GROUP, "seed"], keep="last")
+    found = {one.key: one for one in records.every()}
+    floats = _floats(known, found)
+    candidates: dict[str, Candidate] = {}
+    groups: dict[str, pd.DataFrame] = {}
+    profiles = known["profile"].nunique() > 1
+    for _, group in known.groupby(list(_GROUP), sort=True):
+        name = _name(group.iloc[0], profiles)
+        groups[name] = group.set_index("seed").sort_index()
+        candidates[name] = _candidate(name, groups[name], found, floats)
+    pairs = {
+        (first.name, second.name): _pair(groups[first.name], groups[second.name])
+        for first, second in combinations(candidates.values(), 2)
+        if first.dataset == second.dataset
+    }
+    return Catalogue(candidates, pairs, _classes(known, found))
+
+
+_GROUP = ("dataset", "network", "technique", "profile")
+
+
+def _name(row: "pd.Series[Any]", profiles: bool) -> str:
+    ending = f", profile {row['profile']}" if profiles else ""
+    return f"{row['technique']} of {title(row['network'])} on {title(row['dataset'])}{ending}"
+
+
+def _floats(known: pd.DataFrame, found: Mapping[str, Any]) -> dict[tuple[str, str, str], float]:
+    """Return how long each network's float file takes, in ms, by dataset, network and profile."""
+    base = known[known["technique"] == "NQ"].dropna(subset=["latency_key"])
+    spent: dict[tuple[str, str, str], list[float]] = {}
+    for row in base.itertuples():
+        value = found[str(row.latency_key)].values.get("milliseconds")
+        if value is not None:
+            key = (str(row.dataset), str(row.network), str(row.profile))
+            spent.setdefault(key, []).append(float(value))
+    return {key: float(np.median(values)) for key, values in spent.items()}
+
+
+def _candidate(
+    name: str,
+    seeds: pd.DataFrame,
+    found: Mapping[str, Any],
+    floats: Mapping[tuple[str, str, str], float],
+) -> Candidate:
+    best = seeds.iloc[int(seeds["validation_accuracy"].to_numpy(float).argmax())]
+    record = found[str(best["deployable_key"])]
+    kind = {column: str(best[column]) for column in _GROUP}
+    latency = _known(seeds["latency_ratio"].astype(float).median(), 2)
+    base = floats.get((kind["dataset"], kind["network"], kind["profile"]))
+    arena, refusal = _inside(record.key)
+    memory = best["memory"]
+    return Candidate(
+        name=name,
+        file=_file(record.key, f"{kind['technique']}-{kind['profile']}-{best.name}"),
+        key=record.key,
+        seeds=len(seeds),
+        flash=int(best["bytes"]),
+        process=None if pd.isna(memory) else round(int(memory), -5),
+        arena=arena,
+        latency=latency,
+        time=None if latency is None or base is None else latency * base,
+        validation=float(seeds["validation_accuracy"].mean()),
+        test=_test(seeds, found),
+        operators=tuple(sorted(record.operators)),
+        floats=bool(record.float_operators),
+        refusal=refusal,
+        **kind,
+    )
+
+
+def _known(value: float, digits: int) -> float | None:
+    return None if np.isnan(value) else round(float(value), digits)
+
+
+def _file(key: str, trial: str) -> str:
+    place = records.kept(key)
+    return place.name if place is not None and "-" in place.name else f"{trial}.{key}.tflite"
+
+
+def _inside(key: str) -> tuple[int | None, str | None]:
+    """Return the peak of a file's activations and why TFLite Micro refuses it, as far as known."""
+    place = records.kept(key)
+    if place is None:
+        return None, None
+    return _read(place, place.stat().st_mtime_ns)
+
+
+_FILES: dict[tuple[Path, int], tuple[int, str | None]] = {}
+
+
+def _read(place: Path, changed: int) -> tuple[int, str | None]:
+    if (place, changed) not in _FILES:
+        held = deployable.read(place)
+        _FILES[place, changed] = (
+            microcontroller.need(held).activations,
+            microcontroller.refusal(held),
+        )
+    return _FILES[place, changed]
+
+
+def _test(seeds: pd.DataFrame, found: Mapping[str, Any]) -> tuple[float, float, float]:
+    """Return the mean test accuracy with its interval: over seeds, or over images for one seed."""
+    shares = seeds["accuracy"].to_numpy(float)
+    if len(shares) > 1:
+        over = statistics.mean(shares)
+    else:
+        images = int(found[str(seeds["accuracy_key"].iloc[0])].values["test_images"])
+        over = statistics.wilson(round(float(shares[0]) * images), images)
+    return float(shares.mean()), over.low, over.high
+
+
+def _classes(known: pd.DataFrame, found: Mapping[str, Any]) -> dict[str, int]:
+    first = known.drop_duplicates("dataset")
+    pairs = zip(first["dataset"], first["accuracy_key"], strict=True)
+    return {str(name): len(found[str(key)].values["confusion"]) for name, key in pairs}
+
+
+# Comparing --------------------------------------------------------------------------------------
+
+
+def _pair(first: pd.DataFrame, second: pd.DataFrame) -> Pair:
+    """Compare two candidates on the validation images, paired as far as they share a parent."""
+    related = all(first[one].iloc[0] == second[one].iloc[0] for one in ("network", "profile"))
+    both = first.index.intersection(second.index)
+    one, other = (frame["validation_accuracy"].astype(float) for frame in (first, second))
+    if related and len(both) > 1:
+        return _of(statistics.paired(one[both].to_numpy(), other[both].to_numpy()), "seed")
+    if not related and min(len(one), len(other)) > 1:
+        return _of(_welch(one.to_numpy(), other.to_numpy()), "network")
+    return _files(first.iloc[0], second.iloc[0])
+
+
+def _files(first: "pd.Series[Any]", second: "pd.Series[Any]") -> Pair:
+    """Compare two files image by image where they are made of the same weights."""
+    nothing = Interval(
+        float(first["validation_accuracy"] - second["validation_accuracy"]), np.nan, np.nan, 1
+    )
+    same = first["weights_key"] == second["weights_key"] and first.name == second.name
+    right = [_correct(str(one["accuracy_key"])) for one in (first, second)] if same else [None]
+    if any(one is None for one in right):
+        return _of(nothing, "file")
+    return _of(statistics.paired_files(right[0], right[1]).difference, "file")  # type: ignore[arg-type]
+
+
+def _correct(key: str) -> np.ndarray | None:
+    record = records.find(key)
+    if not isinstance(record, records.Measurement) or record.predictions is None:
+        return None
+    return records.predictions(record).get("validation_correct")
+
+
+def _welch(first: np.ndarray, second: np.ndarray) -> Interval:
+    middle = float(first.mean() - second.mean())
+    if not first.std() and not second.std():
+        return Interval(middle, middle, middle, len(first))
+    found = stats.ttest_ind(first, second, equal_var=False).confidence_interval(LEVEL)
+    return Interval(middle, float(found.low), float(found.high), len(first))
+
+
+def _of(found: Interval, unit: Literal["seed", "file", "network"]) -> Pair:
+    low, high = (None if np.isnan(one) else float(one) for one in (found.low, found.high))
+    return Pair(difference=found.estimate, low=low, high=high, unit=unit)

@@ -1,0 +1,334 @@
+"""Sentences about many networks at once: what all that is measured says, and no more.
+
+Each names the cases that it counts, so that a reader can look them up; where nothing is measured
+yet, it says so. `sentences` has those about one network on one dataset.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from dlmo import paper
+from dlmo.report import text
+from dlmo.report.cited import cited
+from dlmo.report.comparison import (
+    CONTROL,
+    KERNELS,
+    PARENT,
+    ROWS,
+    Comparison,
+    Difference,
+    Row,
+    paired,
+)
+from dlmo.report.comparison_tables import title
+from dlmo.report.overview import Overview, largest_first
+from dlmo.report.overview_tables import PAIRS, count
+from dlmo.report.sentences import (
+    QUANTIZED,
+    RUNTIMES,
+    against,
+    baseline,
+    missing,
+    smallest,
+)
+from dlmo.report.sentences import pruning as pruning_of
+from dlmo.report.statistics import Word
+from dlmo.report.text import MISSING
+
+_SAID: dict[Word, str] = {
+    "equivalent": f"equivalent within {text.MARGIN_IN_POINTS}",
+    "lower": "lower",
+    "higher": "higher",
+    "undecided": "undecided",
+    "one pair": "one pair, which decides nothing,",
+}
+
+
+def place(one: Comparison, others: Iterable[Comparison] = ()) -> str:
+    """Return where a comparison was made; the dataset is left out where all have the same."""
+    same = {other.dataset for other in others} == {one.dataset}
+    return title(one.network) if same else f"{title(one.network)} on {title(one.dataset)}"
+
+
+@cited
+def progress(found: Overview, techniques: Sequence[str] = ROWS) -> str:
+    """Say how many cells of the matrix are measured."""
+    cells = list(count(found, techniques))
+    done = sum(cells)
+    networks = len({one.network for one in found})
+    datasets = len({one.dataset for one in found})
+    where = f"{text.count(networks, 'network')} on {text.count(datasets, 'dataset')}"
+    if done == len(cells):
+        return f"{text.begin(text.part(done, done, 'cell'))} ({where}) are measured."
+    said = text.begin(text.part(done, len(cells), "cell"))
+    return f"{said} ({where}) are measured; the other {len(cells) - done} are {MISSING}."
+
+
+# Accuracy ---------------------------------------------------------------------------------------
+
+
+@cited
+def tally(found: Overview, names: Sequence[str], other: str = PARENT) -> str:
+    """Say for which networks techniques are equivalent to another one, lower, higher or open."""
+    outcomes: dict[str, list[str]] = {}
+    for name in names:
+        if outcome := _outcome(found, name, other):
+            outcomes.setdefault(outcome, []).append(name)
+    absent = [name for name in names if not any(name in group for group in outcomes.values())]
+    said = [
+        f"Against {other}, {text.listing(group)} {'is' if len(group) == 1 else 'are'} {outcome}."
+        for outcome, group in outcomes.items()
+    ]
+    return " ".join([*said, *([missing(*absent)] if absent else [])])
+
+
+def _outcome(found: Overview, name: str, other: str) -> str:
+    by_word: dict[Word, list[Comparison]] = {}
+    for one in found.measured:
+        known = one[name].differences.get(other)
+        if known is not None and known.values:
+            by_word.setdefault(known.word, []).append(one)
+    groups = [(said, by_word[word]) for word, said in _SAID.items() if word in by_word]
+    return text.listing(f"{said} for {_places(group, found)}" for said, group in groups)
+
+
+def _places(group: Sequence[Comparison], found: Overview) -> str:
+    return text.listing(place(one, found) for one in group)
+
+
+@cited
+def accuracies(found: Overview) -> str:
+    """Say which network is the most accurate as it is, on each dataset, beside the paper's."""
+    said = [_best(found.of(dataset=name)) for name in _datasets(found)]
+    return " ".join(part for part in said if part) or f"Accuracies are {MISSING}."
+
+
+def _best(part: Overview) -> str:
+    known = {one.network: one[PARENT].accuracy for one in part.measured}
+    shares = {name: value.estimate for name, value in known.items() if value is not None}
+    dataset = title(part.comparisons[0].dataset)
+    printed = {one.network: one[PARENT].printed for one in part}
+    theirs = {name: row.accuracy for name, row in printed.items() if row is not None}
+    paper = max(theirs, key=lambda name: theirs[name])
+    told = f"the paper's is {title(paper)} with {text.percent(theirs[paper])}"
+    if not shares:
+        return f"On {dataset} nothing is measured yet; {told}."
+    best = max(shares, key=lambda name: shares[name])
+    among = "" if len(shares) == len(theirs) else f" among the {len(shares)} that are measured"
+    if len(shares) == 1:
+        among = ", the only one that is measured"
+    return (
+        f"On {dataset} the most accurate network is {title(best)} with "
+        f"{text.percent(shares[best])}{among}; {told}."
+    )
+
+
+@cited
+def shown(found: Overview) -> str:
+    """Say of how many accuracies the paper's value lies where one more run of ours is expected."""
+    rows = [row for one in found.measured for row in one.rows.values() if row.expected is not None]
+    if not rows:
+        return "There are not yet two seeds beside any accuracy that the paper prints."
+    inside = sum(bool(row.expected) for row in rows)
+    low = sum(row.to_paper > 0 for row in rows if not row.expected)
+    high = len(rows) - inside - low
+    return (
+        f"Where the paper prints an accuracy and several seeds are measured here, its value lies "
+        f"where one more run of ours is expected for {text.part(inside, len(rows), 'accuracy')}; "
+        f"it lies below for {text.number_word(low)} and above for {text.number_word(high)}."
+    )
+
+
+@cited
+def network(found: Overview) -> str:
+    """Say of one network what its table says: accuracy, differences, size, on each dataset."""
+    said = []
+    for one in found:
+        where = f"On {title(one.dataset)}"
+        if one.empty:
+            said.append(f"{where} nothing is measured yet.")
+            continue
+        parts = (baseline(one), against(one, PARENT, ["BLQ", "FIQ", "F16"]), pruning_of(one))
+        said.append(f"{where}: {' '.join(parts)} {smallest(one)}")
+    return " ".join(said)
+
+
+@cited
+def beside(found: Overview, reference: str) -> str:
+    """Say what share of a network's size the others have, and how their accuracies compare."""
+    said = [_against(found, reference, dataset) for dataset in _datasets(found)]
+    known = [part for part in said if part]
+    if not known:
+        return f"{title(reference)}, or what is compared with it, is {MISSING}."
+    return " ".join(known)
+
+
+def _datasets(found: Overview) -> list[str]:
+    return list(dict.fromkeys(one.dataset for one in found))
+
+
+def _against(found: Overview, reference: str, dataset: str) -> str:
+    rows = {one.network: one[PARENT] for one in found.of(dataset=dataset)}
+    base = rows.pop(reference)
+    known = {name: row for name, row in rows.items() if row.measured}
+    if not base.measured or base.accuracy is None or not known:
+        return ""
+    said = text.listing(
+        f"{title(name)} has {text.percent(row.bytes / base.bytes, 0)} of its size and "
+        f"{text.points(row.accuracy.estimate - base.accuracy.estimate)} points"
+        for name, row in known.items()
+        if row.accuracy is not None
+    )
+    return f"Beside {title(reference)} on {title(dataset)}, {said}."
+
+
+# Size -------------------------------------------------------------------------------------------
+
+
+@cited
+def sizes(found: Overview) -> str:
+    """Say what share of NQ's size the other files have, as they are and zipped."""
+    groups = (("BLQ", "FIQ", "QAT"), ("F16",), ("PRN",), ("PRQ",))
+    said = [_shares(found, names) for names in groups]
+    known = [part for part in said if part]
+    return f"{text.begin('; '.join(known))}." if known else f"Sizes are {MISSING}."
+
+
+def _shares(found: Overview, names: Sequence[str]) -> str:
+    rows = [(one[name], one[PARENT]) for one in found.measured for name in names]
+    both = [(row, base) for row, base in rows if row.measured and base.measured]
+    if not both:
+        return ""
+    plain = _range([row.bytes / base.bytes for row, base in both], text.ratio)
+    zipped = _range([row.zipped_bytes / base.zipped_bytes for row, base in both], text.ratio)
+    measured = dict.fromkeys(row.technique for row, _ in both)
+    verb = "takes" if len(measured) == 1 else "take"
+    return f"{text.listing(measured)} {verb} {plain} of {PARENT}'s bytes (zipped, {zipped})"
+
+
+def _range(values: Sequence[float], write: Callable[[float], str]) -> str:
+    low, high = write(min(values)), write(max(values))
+    return low if low == high else f"{low} to {high}"
+
+
+@cited
+def apart(found: Overview) -> str:
+    """Say how far our files' sizes are from the paper's, its pruned ones compared as zipped."""
+    values = {
+        (one.network, one.dataset, row.technique): _printed_size(row) / row.printed.bytes - 1
+        for one in found.measured
+        for row in one.rows.values()
+        if row.measured and row.printed is not None
+    }
+    if not values:
+        return f"Sizes beside the paper's are {MISSING}."
+    near = sum(abs(value) < NEAR for value in values.values())
+    network, dataset, technique = max(values, key=lambda key: abs(values[key]))
+    most = text.percent(abs(values[network, dataset, technique]), 0)
+    return (
+        f"Counted as the paper counts (PRN and PRQ zipped), {near} of {len(values)} files are "
+        f"within {text.percent(NEAR, 0)} of its size; the farthest, {technique} of "
+        f"{title(network)} on {title(dataset)}, by {most}."
+    )
+
+
+NEAR = 0.05
+"""How far apart two sizes may be and count as near."""
+
+
+def _printed_size(row: Row) -> float:
+    return row.zipped_bytes if row.technique in ("PRN", "PRQ") else row.bytes
+
+
+# Latency ----------------------------------------------------------------------------------------
+
+
+@cited
+def delay(found: Overview, names: Sequence[str] = QUANTIZED) -> str:
+    """Say what the quantized files take beside NQ: in the paper, and here with each runtime."""
+    said = [_paper_ratios(found, names), *(_our_ratios(found, names, one) for one in KERNELS)]
+    return " ".join(part for part in said if part)
+
+
+def _paper_ratios(found: Overview, names: Sequence[str]) -> str:
+    printed = [one[name].printed for one in found for name in names]
+    ratios = [row.ratio for row in printed if row is not None]
+    if not ratios:
+        return ""
+    return f"In the paper {text.listing(names)} take {_range(ratios, text.times)} times NQ's time."
+
+
+def _our_ratios(found: Overview, names: Sequence[str], kernels: str) -> str:
+    ratios = [
+        one[name].ratio[kernels].estimate
+        for one in found.measured
+        for name in names
+        if kernels in one[name].ratio
+    ]
+    if not ratios:
+        return f"Here, {RUNTIMES[kernels]}, their latency is {MISSING}."
+    slower = sum(value > 1 for value in ratios)
+    return (
+        f"Here, {RUNTIMES[kernels]}, they take {_range(ratios, text.ratio)} times; "
+        f"{text.part(slower, len(ratios), 'file')} take longer than NQ."
+    )
+
+
+# Pruning ----------------------------------------------------------------------------------------
+
+
+@cited
+def pruning(found: Overview) -> str:
+    """Say what PRN does to accuracy against NQ, and against NQ trained on for as long."""
+    return f"{tally(found, ['PRN'])} {tally(found, ['PRN'], CONTROL)}"
+
+
+@cited
+def capacity(found: Overview) -> str:
+    """Say for the networks, the largest first, what PRN gains over NQ trained on for as long."""
+    pairs = [(one, one["PRN"].differences.get(CONTROL)) for one in largest_first(found.measured)]
+    known = [(one, pair) for one, pair in pairs if pair is not None and pair.values]
+    if not known:
+        return f"Pruning beside its control is {MISSING}."
+    said = text.listing(f"{place(one, found)} {_signed(pair)}" for one, pair in known)
+    if len(known) == 1:
+        return f"One network is measured, which shows no trend with size: {said} points."
+    return f"From the network with the most parameters to that with the fewest: {said} points."
+
+
+def _signed(pair: Difference) -> str:
+    return text.points(pair.interval.estimate)
+
+
+# Distillation -----------------------------------------------------------------------------------
+
+
+@cited
+def distillation(found: Overview) -> str:
+    """Say what distillation gains, technique by technique, over the same without a teacher."""
+    said = [_gains(found, before, after) for before, after in PAIRS]
+    return " ".join(part for part in said if part) or f"Distillation is {MISSING}."
+
+
+def _gains(found: Overview, before: str, after: str) -> str:
+    pairs = [(one, paired(one[after], one[before])) for one in found.measured]
+    known = [(one, pair) for one, pair in pairs if pair.values]
+    if not known:
+        return ""
+    said = text.listing(
+        f"{place(one, found)} {text.difference_with_interval(pair.interval)}, "
+        f"{text.verdict(pair.word)}"
+        for one, pair in known
+    )
+    return f"{after} less {before}, in points: {said}."
+
+
+@cited
+def distilled_paper() -> str:
+    """Say what distillation alone gains in the paper's Table 14, computed from its cells."""
+    results = paper.results()
+    rows = results[results["table"] == 14].set_index(["network", "technique"])["accuracy"]
+    networks = [network for network, technique in rows.index if technique == "KD"]
+    said = (
+        f"{title(name)} {text.points(rows[name, 'KD'] - rows[name, 'NQ'])}" for name in networks
+    )
+    return f"In the paper KD less NQ is, in points: {text.listing(said)}."

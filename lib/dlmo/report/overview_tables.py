@@ -1,0 +1,218 @@
+"""The tables of an overview: the paper's Tables 5 to 14 beside ours, and what is measured."""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any
+
+import pandas as pd
+
+from dlmo import paper
+from dlmo.report import tables, text
+from dlmo.report.cited import Table, cited
+from dlmo.report.comparison import KERNELS, PARENT, ROWS, Comparison, Difference, Row, paired
+from dlmo.report.comparison_tables import beside, headed, title
+from dlmo.report.overview import Overview, order
+from dlmo.report.suspects import Mark
+from dlmo.report.text import MISSING, NONE
+
+SUSPECT = "†"
+"""What stands behind a printed number that is an obvious error."""
+
+EMPTY = "○"
+"""What stands in the matrix where nothing is measured yet."""
+
+_GROUPS = {"Accuracy (%)": "accuracy", "Size (KB)": "size", "Latency (ratio)": "latency"}
+
+
+@cited
+def printed(table: int, found: Overview, suspects: Collection[Mark] = ()) -> Table:
+    """Return one of the paper's Tables 5 to 11 and 13, both datasets, ours beside it.
+
+    Args:
+        table: its number.
+        found: with the table's network.
+        suspects: the cells that are to be marked.
+    """
+    results = paper.results()
+    network = str(results["network"][results["table"] == table].iloc[0])
+    part = found.of(network).comparisons
+    lines = [
+        {("", "Dataset"): title(one.dataset), ("", "Technique"): name}
+        | _marked(beside(one[name]), (table, one.dataset, name), suspects)
+        for one in part
+        for name in order(table, part)
+    ]
+    caption = f"Table {table} of the paper, {title(network)}, beside ours"
+    return _wide(lines, f"{caption} (profile {part[0].profile}).", f"paper-{table}")
+
+
+def _marked(
+    cells: dict[tuple[str, str], str], row: tuple[int, str, str], suspects: Collection[Mark]
+) -> dict[tuple[str, str], str]:
+    wrong = {("paper", kind) for kind in _GROUPS.values() if (*row, kind) in suspects}
+    return {
+        (group, column): f"{cell}{SUSPECT}" if (column, _GROUPS.get(group)) in wrong else cell
+        for (group, column), cell in cells.items()
+    }
+
+
+# Table 12 ---------------------------------------------------------------------------------------
+
+
+@cited
+def imagenet(found: Overview) -> Table:
+    """Return the paper's Table 12, which quotes ImageNet results, and the networks built here."""
+    lines = [
+        {
+            ("", "Network"): str(row["row"]),
+            ("ImageNet, as quoted", "top-1 (%)"): str(row["accuracy_percent"]),
+            ("ImageNet, as quoted", "MAdds (millions)"): str(row["madds_millions"]),
+            ("ImageNet, as quoted", "parameters"): str(row["parameters"]),
+            ("Built here, CIFAR-10", "parameters"): _parameters(found, str(row["network"])),
+            ("Built here, CIFAR-10", "NQ (%)"): _plain(found, str(row["network"])),
+        }
+        for _, row in paper.table(12).iterrows()
+    ]
+    caption = "Table 12 of the paper, results on ImageNet that it quotes, and the networks here."
+    return headed(pd.DataFrame(lines), caption, name="paper-12", texts=("Network",))
+
+
+def _parameters(found: Overview, network: str) -> str:
+    known = [one[PARENT] for one in found.of(network) if one[PARENT].measured]
+    return f"{known[0].parameters / 1e6:.1f}M" if known else MISSING
+
+
+def _plain(found: Overview, network: str) -> str:
+    known = [one[PARENT].accuracy for one in found.of(network, dataset="cifar10")]
+    return text.accuracy_with_interval(known[0]) if known and known[0] else MISSING
+
+
+# Table 14 ---------------------------------------------------------------------------------------
+
+PAIRS = (("NQ", "KD"), ("F16", "KD+F16"), ("PRN", "KD+PRN"))
+"""What Table 14 compares: a technique, and the same after distillation."""
+
+
+@cited
+def distilled(found: Overview, suspects: Collection[Mark] = ()) -> Table:
+    """Return the paper's Table 14, original and distilled, beside ours."""
+    part = [one for one in found if one.dataset == "cifar10"]
+    lines = [
+        {("", "Network"): title(one.network), ("", "Technique"): after}
+        | _gain(one, before, after, suspects)
+        for before, after in PAIRS
+        for one in part
+        if _in_table_14(one.network, after) or one[after].measured
+    ]
+    caption = "Table 14 of the paper, without and with distillation on CIFAR-10, beside ours"
+    return _wide(lines, f"{caption} (profile {part[0].profile}).", "paper-14")
+
+
+def _in_table_14(network: str, technique: str) -> bool:
+    rows = _table_14()
+    return bool(((rows["network"] == network) & (rows["technique"] == technique)).any())
+
+
+def _table_14() -> pd.DataFrame:
+    results = paper.results()
+    return results[results["table"] == 14]
+
+
+def _gain(
+    one: Comparison, before: str, after: str, suspects: Collection[Mark]
+) -> dict[tuple[str, str], str]:
+    rows = _table_14()
+    rows = rows[rows["network"] == one.network].set_index("technique")
+    theirs: dict[str, Any] = {
+        name: rows.loc[name] for name in (before, after) if name in rows.index
+    }
+    difference = paired(one[after], one[before])
+    mark = {kind: _mark(one.network, after, kind, suspects) for kind in _GROUPS.values()}
+    both = len(theirs) == 2
+    less = theirs[after]["accuracy"] - theirs[before]["accuracy"] if both else None
+    row = one[after]
+    return {
+        ("Accuracy (%), paper", "without"): _share(theirs, before),
+        ("Accuracy (%), paper", "with KD"): _share(theirs, after) + mark["accuracy"],
+        ("Accuracy (%), paper", "gain"): NONE if less is None else text.points(less),
+        ("Accuracy (%), ours", "without"): _accuracy(one, before),
+        ("Accuracy (%), ours", "with KD"): _accuracy(one, after),
+        ("Accuracy (%), ours", "gain"): _difference(difference),
+        ("Size with KD (KB)", "paper"): (
+            text.kb(theirs[after]["bytes"]) if after in theirs else NONE
+        )
+        + mark["size"],
+        ("Size with KD (KB)", "ours"): text.kb(row.bytes) if row.measured else NONE,
+        ("Size with KD (KB)", "zipped"): text.kb(row.zipped_bytes) if row.measured else NONE,
+        ("Latency (ratio to NQ)", "paper"): _latency(theirs, rows, after) + mark["latency"],
+        ("Latency (ratio to NQ)", "ours"): _ratio(row),
+    }
+
+
+def _ratio(row: Row) -> str:
+    found = row.ratio.get(KERNELS[0])
+    # A row that nobody measured says so once.
+    return text.ratio(found.estimate) if found else MISSING if row.measured else NONE
+
+
+def _mark(network: str, technique: str, kind: str, suspects: Collection[Mark]) -> str:
+    return SUSPECT if (14, network, technique, kind) in suspects else ""
+
+
+def _share(theirs: dict[str, "pd.Series"], name: str) -> str:
+    return text.figure(100 * theirs[name]["accuracy"], 1) if name in theirs else NONE
+
+
+def _accuracy(one: Comparison, name: str) -> str:
+    known = one[name].accuracy
+    if known is None and one[name].reason:
+        return f"cannot be had: {one[name].reason}"
+    return text.accuracy_with_interval(known) if known else MISSING
+
+
+def _difference(found: Difference) -> str:
+    return text.difference_with_interval(found.interval) if found.values else NONE
+
+
+def _latency(theirs: dict[str, "pd.Series"], rows: pd.DataFrame, name: str) -> str:
+    if name not in theirs or PARENT not in rows.index:
+        return NONE
+    return text.times(theirs[name]["latency_ms"] / rows.loc[PARENT]["latency_ms"])
+
+
+# What is measured ---------------------------------------------------------------------------------
+
+
+def matrix(found: Overview, techniques: Sequence[str] = ROWS) -> Table:
+    """Return how many seeds of each technique of each network on each dataset are measured."""
+    lines = [
+        {"Network": title(one.network), "Dataset": title(one.dataset)}
+        | {name: _cell(one, name) for name in techniques}
+        for one in found
+    ]
+    caption = (
+        f"What is measured: seeds of each technique; {EMPTY} is {MISSING}, and × cannot be had."
+    )
+    frame = pd.DataFrame(lines)
+    style = tables.styled(frame, caption=caption, name="measured-so-far")
+    style.set_properties(subset=list(techniques), **{"text-align": "right"})
+    return style
+
+
+def _cell(one: Comparison, name: str) -> str:
+    row = one[name]
+    if row.measured:
+        return str(len(row.accuracies))
+    return "×" if row.reason else EMPTY
+
+
+# Parts ------------------------------------------------------------------------------------------
+
+
+def _wide(lines: Iterable[dict[tuple[str, str], str]], caption: str, name: str) -> Table:
+    texts = ("Dataset", "Network", "Technique")
+    return headed(pd.DataFrame(list(lines)), caption, name=name, texts=texts)
+
+
+def count(found: Overview, techniques: Sequence[str] = ROWS) -> Iterator[bool]:
+    """Yield for each cell of the matrix whether it is measured."""
+    yield from (one[name].measured for one in found for name in techniques)

@@ -1,0 +1,425 @@
+"""The book's pages as a whole: prose, citations, overviews, links, status, the PDF edition."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+from docutils import nodes
+
+import make_records
+import prose
+from dlmo import datasets, paper, paths, records, tracing
+from dlmo.book import links
+from dlmo.book.execute import NOTES, execute
+from dlmo.report import (
+    appendix,
+    decisions,
+    findings,
+    overview,
+    overview_charts,
+    overview_tables,
+    suspects,
+    text,
+)
+from dlmo.trials import Trial
+from test_book import PLAIN, notebook, pages, run_book
+
+BOOK = [paths.ROOT / "index.ipynb", *sorted((paths.ROOT / "chapters").glob("*.ipynb"))]
+PAGES = [*BOOK, *sorted((paths.ROOT / "chapters").glob("*.md"))]
+
+
+# Prose ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_no_result_is_typed_into_prose(page):
+    assert [line for part in prose.markdown(page) for line in prose.digits(part)] == []
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "FIQ reaches 73.6 % here.",
+        "It is 2.5 times as fast.",
+        "a file of 18 KB",
+        "The loss is 3 points, see Table 5.",
+        "MobileNet v2 has 81.6",
+        "as in 2022, 45 of them",
+    ],
+)
+def test_a_typed_result_is_found(typed):
+    assert len(list(prose.digits(typed))) == 1
+
+
+def test_names_places_code_and_formulas_are_no_results():
+    said = (
+        "Tables 5 to 7 and Section 4.1 of CIFAR-10, ResNet-8, MobileNet v3 and 8-bit INT8; 32×32×3,"
+        " {glue:text}`x1`, $x^2$, [here](a2.html), `f(2)`, 2022\n\n```python\nx = 73.6\n```\n"
+        "$$\ns = \\frac{127}{r}\n$$ (label-1)\n"
+    )
+    assert list(prose.digits(said)) == []
+
+
+# Citations ------------------------------------------------------------------------------------
+
+
+CITE = re.compile(r"\{cite(?::\w+)?\}`([^`]+)`")
+WITHOUT = {"gural2019memory", "sakr2021memory", "tensorflow2022lite", "phuong2019distillation"}
+"""Those of the paper's references that have neither a DOI nor an arXiv number, but an address."""
+
+
+def cited() -> set[str]:
+    prose_of = [part for page in PAGES for part in prose.markdown(page)]
+    keys = {
+        key.strip() for part in prose_of for found in CITE.findall(part) for key in found.split(",")
+    }
+    return keys | set(paper.table(1)["reference"])
+
+
+def test_every_citation_is_in_the_bibliography_with_a_number_that_leads_to_it():
+    known = paper.references()
+    assert cited() <= set(known)
+    lacking = {key for key in cited() if not (known[key].doi or known[key].eprint)}
+    of_paper = {key for key in lacking if known[key].number}
+    assert of_paper <= WITHOUT
+    assert all(known[key].url for key in of_paper)
+
+
+# Overviews ------------------------------------------------------------------------------------
+
+
+SHARES = {"NQ": (0.71, 0.72, 0.70), "FIQ": (0.709, 0.721, 0.699), "PRN": (0.66, 0.67, 0.65)}
+BYTES = {"NQ": 60_000, "FIQ": 20_000, "PRN": 60_000}
+
+
+def trial(technique: str, seed: int, network: str = "vggnet") -> Trial:
+    return Trial(
+        dataset="cifar10", network=network, technique=technique, profile="reference", seed=seed
+    )
+
+
+def write(one: Trial, share: float, size: int) -> Path:
+    """Write the records of a trial; return the file of its accuracy."""
+    chain = make_records.weights(one)
+    plain = make_records.deployable(one, chain[-1])
+    fields = {key: value for key, value in plain if key not in ("key", "digest", "identity")}
+    made = records.make(records.Deployable, plain.identity, **fields | {"bytes": size})
+    judged = {"test_accuracy": share, "validation_accuracy": share, "test_images": 10_000}
+    judged["confusion"] = [[1] * 10] * 10
+    measured = make_records.measurement(made, "accuracy", judged)
+    for record in (*chain, made, measured):
+        records.write(record)
+    return records.file(measured)
+
+
+@pytest.fixture
+def found(tmp_path, monkeypatch) -> overview.Overview:
+    monkeypatch.setenv("DLMO_RESULTS", str(tmp_path / "results"))
+    for name, shares in SHARES.items():
+        for seed, share in enumerate(shares):
+            write(trial(name, seed), share, BYTES[name])
+    return overview.overview(records.select())
+
+
+def cells(style) -> pd.DataFrame:
+    return style.data
+
+
+def test_a_table_of_the_paper_has_both_datasets_its_rows_and_what_is_missing(found):
+    shown = cells(overview_tables.printed(5, found))
+    shown.columns = ["/".join(filter(None, column)) for column in shown.columns]
+    printed = paper.results().query("table == 5")
+    assert len(shown) == 14
+    for _, row in printed.iterrows():
+        mine = shown[
+            (shown["Dataset"] == ("CIFAR-10" if row["dataset"] == "cifar10" else "CIFAR-100"))
+            & (shown["Technique"] == row["technique"])
+        ].iloc[0]
+        assert float(mine["Accuracy (%)/paper"]) == pytest.approx(100 * row["accuracy"])
+        assert float(mine["Size (KB)/paper"].replace(",", "")) == row["size_kb"]
+        known = row["dataset"] == "cifar10" and row["technique"] in SHARES
+        assert (mine["Accuracy (%)/ours"] != text.MISSING) == known
+    first = shown.iloc[0]
+    assert first["Accuracy (%)/ours"].startswith("71.0 ± ")
+    assert first["Accuracy (%)/less paper"].startswith("−0.9")
+
+
+def test_a_suspect_cell_is_marked_and_no_other(found):
+    mark = (5, "cifar100", "NQ", "size")
+    marked = cells(overview_tables.printed(5, found, [mark])).to_numpy().ravel()
+    assert [cell for cell in marked if overview_tables.SUSPECT in cell] == [
+        f"425{overview_tables.SUSPECT}"
+    ]
+
+
+def test_what_cannot_be_right_in_the_paper_s_tables_is_found_and_nothing_else():
+    marks = suspects.cells()
+    assert (13, "cifar100", "NQ", "size") in marks
+    assert {mark[0] for mark in marks} == {13, 14}
+    changed = {(network, technique) for _, network, technique, kind in marks if kind == "size"}
+    wanted = {("mobilenet_v1", "KD+F16"), ("mobilenet_v2", "KD+F16")}
+    wanted |= {("mobilenet_v1", "KD+PRN"), ("mobilenet_v2", "KD+PRN"), ("cifar100", "NQ")}
+    assert changed == wanted
+    fell = {network for _, network, _, kind in marks if kind == "accuracy"}
+    assert fell == {"mobilenet_v3_small", "mobilenet_v3_large"}
+
+
+def test_every_table_of_the_paper_can_be_shown_without_any_record(tmp_path, monkeypatch):
+    monkeypatch.setenv("DLMO_RESULTS", str(tmp_path))
+    rows = records.select()
+    every = overview.overview(rows)
+    shown = [overview_tables.printed(n, every) for n in (5, 6, 7, 8, 9, 10, 11, 13)]
+    students = overview.overview(rows, techniques=overview.DISTILLED, datasets=["cifar10"])
+    shown += [overview_tables.imagenet(every), overview_tables.distilled(students)]
+    assert all(text.MISSING in style.to_html() for style in shown)
+    assert len(cells(shown[-1])) == 8
+    nothing = ("sizes", "apart", "shown", "accuracies", "pruning", "capacity", "distillation")
+    for name in nothing:
+        assert re.search("not yet|nothing is measured", getattr(findings, name)(every)), name
+    assert text.MISSING in decisions.sentence(decisions.by_limit(rows, "cifar10", [256]), 256)
+    assert not hasattr(overview_charts.accuracy_against_size(every), "to_dict")
+
+
+def test_findings_count_what_is_measured(found):
+    assert findings.progress(found).startswith("Three of 128 cells")
+    assert "FIQ is equivalent within 1 point for VGGNet" in findings.tally(found, ["FIQ"])
+    assert "PRN is lower for VGGNet" in findings.tally(found, ["PRN"])
+    assert "FIQ takes 0.33 of NQ's bytes" in findings.sizes(found)
+    assert findings.tally(found, ["QAT"]) == f"QAT is {text.MISSING}."
+    assert "VGGNet with 71.0" in findings.accuracies(found)
+
+
+def test_the_matrix_shows_seeds_and_what_is_missing(found):
+    shown = cells(overview_tables.matrix(found))
+    row = shown[(shown["Network"] == "VGGNet") & (shown["Dataset"] == "CIFAR-10")].iloc[0]
+    assert (row["NQ"], row["QAT"]) == ("3", overview_tables.EMPTY)
+    assert (shown.drop(columns=["Network", "Dataset"]) == "3").to_numpy().sum() == 3
+
+
+def test_the_decision_keeps_its_limit_and_reports_the_test_images(found):
+    made = decisions.by_limit(records.select(), "cifar10", [30, 100, 10])
+    small, large = made.candidate(30), made.candidate(100)
+    assert (small.technique, small.flash) == ("FIQ", 20_000)
+    assert large.flash <= 100_000
+    assert made.candidate(10) is None
+    said = decisions.sentence(made, 30)
+    mean = text.percent(float(np.mean(SHARES["FIQ"])))
+    assert "use VGGNet with FIQ" in said and mean in said
+    assert len(cells(decisions.table(made, [30, 100, 10]))) == 3
+
+
+# The appendix -----------------------------------------------------------------------------------
+
+
+def test_the_kept_data_sheet_of_the_digits_is_what_counting_gives():
+    kept = pd.read_csv(paths.sheets() / "digits.csv", dtype={"class": str}).set_index("class")
+    counted = datasets.sheet(datasets.load("digits"))
+    assert (kept.to_numpy() == counted.to_numpy()).all()
+
+
+@pytest.mark.cifar
+@pytest.mark.parametrize("name", ["cifar10", "cifar100", "cifar100_coarse"])
+def test_the_kept_data_sheets_are_what_counting_gives(name):
+    if not datasets.available(name):
+        pytest.skip(f"{name} is not here")
+    kept = pd.read_csv(paths.sheets() / f"{name}.csv").set_index("class")
+    pd.testing.assert_frame_equal(
+        kept, datasets.sheet(datasets.load(name)), check_names=False, check_dtype=False
+    )
+
+
+def test_a_network_with_its_own_recipe_has_its_own_row():
+    shown = cells(appendix.recipe("reference", ["vggnet", "resnet101"]))
+    trained = shown[shown["Step"] == "train"].set_index("Network")
+    assert list(trained.index) == ["all others", "VGGNet"]
+    from dlmo import recipes
+
+    own = recipes.profile("reference").step("train", "vggnet")
+    assert trained.loc["VGGNet", "Epochs"] == str(own.epochs)
+
+
+# Status -----------------------------------------------------------------------------------------
+
+
+READS = """from dlmo import paper, paths
+rows = paper.table(5), paper.table(5)
+made = paths.results() / "digits/vggnet/0123456789abcdef.weights.json"
+made.parent.mkdir(parents=True, exist_ok=True)
+(made.parent / ".partial").write_text("{}")
+(made.parent / ".partial").replace(made)"""
+
+
+def test_an_executed_chapter_says_what_it_read_and_trained_and_where(tmp_path, monkeypatch):
+    monkeypatch.setenv("DLMO_RESULTS", str(tmp_path / "results"))
+    done = execute(notebook(tmp_path / "a.ipynb", READS), tmp_path / "b.ipynb", {})
+    metadata = nbformat.read(done, as_version=4).metadata
+    assert metadata[NOTES]["read"] == {"table": 1}
+    assert metadata[NOTES]["trained"] == {"digits/vggnet": 1}
+    assert "cores" in metadata[NOTES]["machine"]
+    assert metadata["papermill"]["duration"] > 0
+
+
+def test_without_notes_the_summary_is_empty(tmp_path):
+    assert tracing.summary(tmp_path / "none.txt") == {"read": {}, "trained": {}}
+
+
+# Links ------------------------------------------------------------------------------------------
+
+
+def test_links_that_lead_nowhere_are_found_and_others_are_not(tmp_path):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub/b.html").write_text('<p id="here">x</p><a href="../a.html#top">x</a>')
+    (tmp_path / "data.csv").write_text("x")
+    good = (
+        '"sub/b.html#here"',
+        '"#top"',
+        '"https://example.org/x"',
+        '"data.csv"',
+        '"mailto:a@b.c"',
+    )
+    bad = ('"gone.html"', '"sub/b.html#gone"', '"#gone"', '"image.svg"')
+    links_of = "".join(f"<a class='x' href={address}>x</a>" for address in (*good, *bad))
+    (tmp_path / "a.html").write_text(
+        f'<h1 id="top">x</h1>{links_of}<script>"<a href=\\"n\\">"</script>'
+    )
+    found = {address for page, address in links.broken(tmp_path) if page == "a.html"}
+    assert found == {address.strip('"') for address in bad}
+    assert not [page for page, _ in links.broken(tmp_path) if page != "a.html"]
+
+
+# Books of a few pages -----------------------------------------------------------------------------
+
+
+TABLE = """import pandas as pd
+from dlmo.report import tables
+tables.styled(pd.DataFrame({"a": [1, 2], "b": ["not yet measured", "−3.5"]}),
+              caption="Two < three rows.", name="small")"""
+
+
+@pytest.fixture
+def source(tmp_path) -> Path:
+    folder = tmp_path / "source"
+    (folder / "chapters").mkdir(parents=True)
+    shutil.copy(paths.ROOT / "_config.yml", folder)
+    shutil.copytree(paths.paper(), folder / "data/paper")
+    return folder
+
+
+def contents(source: Path, *names: str, root: str = "index") -> None:
+    files = "".join(f"  - file: chapters/{name}\n" for name in names)
+    (source / "_toc.yml").write_text(f"format: jb-book\nroot: {root}\nchapters:\n{files}")
+
+
+OURS = "sys.exit(build(Path(sys.argv[1])))"
+
+
+def test_tables_are_numbered_named_and_referred_to_and_what_is_missing_fails(source):
+    (source / "index.md").write_text(
+        "# A book\n\nSee {numref}`table-small` and {cite:t}`lee2022method`.\n"
+    )
+    notebook(source / "chapters/a.ipynb", TABLE)
+    (source / "chapters/status.md").write_text("# Status\n\n```{chapter-status}\n```\n")
+    (source / "chapters/works.md").write_text("# Works\n\n```{bibliography}\n```\n")
+    contents(source, "a", "status", "works")
+    ended = run_book(source, OURS)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    made = {name: page.decode() for name, page in pages(source).items() if name.endswith(".html")}
+    assert re.search(
+        r'href="chapters/a.html#table-small"><span class="std std-numref">Table 1<',
+        made["index.html"],
+    )
+    assert "Two &lt; three rows." in made["chapters/a.html"]
+    assert "<caption>" not in made["chapters/a.html"]
+    assert "Sensors" in made["chapters/works.html"]
+    assert re.search(r"\d\.\d\xa0s", made["chapters/status.html"])
+    (source / "index.md").write_text("# A book\n\n{cite:t}`nobody1900` [x](chapters/gone.md)\n")
+    ended = run_book(source, OURS)
+    assert ended.returncode == 1
+    assert "nobody1900" in ended.stderr and "gone.md" in ended.stderr
+
+
+def shown(source: Path) -> dict[str, str]:
+    return {name: page.decode() for name, page in pages(source).items() if name in SHOWN}
+
+
+SHOWN = ("index.html", "chapters/results.html", "chapters/conclusions.html")
+
+
+def test_no_page_is_stale_after_a_record_has_changed(source, tmp_path, monkeypatch):
+    monkeypatch.setenv("DLMO_RESULTS", str(tmp_path / "results"))
+    shutil.copy(paths.ROOT / "index.ipynb", source)
+    for name in ("results", "conclusions"):
+        shutil.copy(paths.ROOT / f"chapters/{name}.ipynb", source / "chapters")
+    contents(source, "results", "conclusions")
+    write(trial("NQ", 0), 0.7319, 60_000)
+    # The other pages are not here, so references to them are not resolved; only ours are looked at.
+    assert run_book(source, PLAIN).returncode == 0
+    before = shown(source)
+    assert set(before) == set(SHOWN)
+    assert all("73.2" in page for page in before.values())
+    write(trial("NQ", 0), 0.6543, 60_000)
+    assert run_book(source, PLAIN).returncode == 0
+    after = shown(source)
+    assert [name for name, page in after.items() if "73.2" in page or "65.4" not in page] == []
+
+
+@pytest.mark.browser
+def test_the_pdf_edition_has_contents_page_numbers_and_pictures(source, chromium, monkeypatch):
+    from pypdf import PdfReader
+
+    from dlmo.book import pdf
+
+    (source / "index.md").write_text("# A book\n\nIt begins.\n")
+    notebook(source / "chapters/a.ipynb", TABLE)
+    (source / "chapters/b.md").write_text("# The second\n\n## A part\n\nWords.\n")
+    contents(source, "a", "b")
+    built = run_book(source, OURS.replace("build(", "build(builder='singlehtml', source="))
+    assert built.returncode == 0, built.stdout + built.stderr
+    made = pdf.edition(source / "_build/singlehtml/index.html", source / "book.pdf")
+    reader = PdfReader(made)
+    said = [page.extract_text() for page in reader.pages]
+    assert "Contents" in said[0] and "The second" in said[0]
+    place = next(n for n, page in enumerate(said, 1) if n > 1 and "A part" in page)
+    assert re.search(rf"A part\s*{place}\b", said[0])
+    assert all(page.rstrip().endswith(str(n)) for n, page in enumerate(said, 1))
+    assert len(reader.outline) > 0
+
+
+# Publication --------------------------------------------------------------------------------------
+
+
+def test_the_workflow_fits_its_schema_and_calls_what_the_makefile_has():
+    file = paths.ROOT / ".github/workflows/book.yml"
+    command = [sys.executable, "-m", "check_jsonschema"]
+    command += ["--builtin-schema", "vendor.github-workflows", str(file)]
+    ended = subprocess.run(command, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    targets = set(re.findall(r"run: make (\w+)", file.read_text()))
+    made = (paths.ROOT / "Makefile").read_text()
+    assert targets and all(re.search(rf"^{name}:", made, re.MULTILINE) for name in targets)
+
+
+def test_every_page_can_be_downloaded_as_the_notebook_that_made_it(source):
+    chapter = notebook(source / "chapters/a.ipynb", "1 + 1")
+    (source / "index.md").write_text("# A book\n")
+    contents(source, "a")
+    assert run_book(source, OURS).returncode == 0
+    found = pages(source)
+    assert b'href="../_sources/chapters/a.ipynb"' in found["chapters/a.html"]
+    kept = json.loads(found["_sources/chapters/a.ipynb"])
+    assert kept == json.loads(chapter.read_bytes())
+
+
+def test_a_table_without_caption_stays_as_it_is():
+    from dlmo.book.numbering import _table
+
+    holder = nodes.container(nb_element="mime_bundle")
+    holder += nodes.raw("", "<dl></dl><table></table>", format="html")
+    assert _table(holder) is None
