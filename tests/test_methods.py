@@ -235,7 +235,7 @@ def test_the_losses_of_pruning_and_rounding_are_added_seed_by_seed(rows):
     ]
     assert zeros.interaction(rows) == pytest.approx(wanted)
     low, high = stats.t.interval(0.95, len(wanted) - 1, np.mean(wanted), stats.sem(wanted))
-    assert f"{100 * high:+.2f}" in zeros.interaction_sentence(rows)
+    assert f"{100 * high:+.2f}".replace("-", "−") in zeros.interaction_sentence(rows)
     assert f"{100 * low:.2f}".replace("-", "−") in zeros.interaction_sentence(rows)
 
 
