@@ -369,6 +369,8 @@ def map_chart(found: pd.DataFrame) -> alt.LayerChart:
     order = list(dict.fromkeys(found["category"]))
     colours = [charts.colour(name).light for name in ("FIQ", "PRN", "QAT")]
     questions = list(QUESTIONS.values())
+    # Below each other: side by side they would not fit a phone.
+    legend = alt.Legend(title=None, columns=1)
     rows = found.assign(place=found.groupby(["category", "year"]).cumcount())
     points = (
         alt.Chart(rows[["question", "category", "name", "title", "year", "place"]])
@@ -379,10 +381,10 @@ def map_chart(found: pd.DataFrame) -> alt.LayerChart:
             ),
             y=alt.Y("category:N", sort=order, title=None),
             yOffset=alt.YOffset("place:O"),
-            color=alt.Color("question:N", sort=questions, title=None).scale(
+            color=alt.Color("question:N", sort=questions, legend=legend).scale(
                 domain=questions, range=colours
             ),
-            shape=alt.Shape("question:N", sort=questions, title=None).scale(
+            shape=alt.Shape("question:N", sort=questions, legend=legend).scale(
                 domain=questions, range=["circle", "square", "triangle-up"]
             ),
             tooltip=[
@@ -422,5 +424,5 @@ def map_table(found: pd.DataFrame) -> Styler:
     ]
     style = layers.table(pd.DataFrame(lines), "Tables 2 to 4 of the paper as one map.")
     return style.set_properties(
-        subset=["Meaning", "Works"], **{"white-space": "normal", "min-width": "9rem"}
+        subset=["Meaning", "Works"], **{"white-space": "normal", "min-width": "15rem"}
     )
