@@ -105,7 +105,7 @@ def chart(spent: pd.DataFrame) -> alt.Chart | NothingToDraw:
         .mark_bar()
         .encode(
             y=alt.Y("which:N", sort=list(frame["which"]), title=None),
-            x=alt.X("hours:Q", title="Training (hours of wall time)"),
+            x=alt.X("hours:Q", title="Training (hours of wall time)").axis(labelOverlap=True),
             color=alt.Color("technique:N", scale=charts.scale(shown), legend=None),
             tooltip=[
                 alt.Tooltip("network:N", title="Network"),

@@ -163,7 +163,7 @@ def _facts(verdict: Verdict) -> str:
 
 def _beside(verdict: Verdict, other: Verdict | None) -> Iterable[str]:
     named = dict(verdict.beside)
-    if other is not None and other.measured:
+    if other is not None and other.profile and other.measured:
         named = {f"with profile {other.profile}": other, **named}
     for label, one in named.items():
         said = f"{label}: {one.word if one.measured else text.MISSING}"
@@ -176,7 +176,7 @@ def _evidence(verdict: Verdict) -> str:
     """Return the table of the measured cells, and the records that they rest on."""
     shown = [one for one in verdict.evidence if one.measured or one.interval is not None]
     below = markup(verdict.keys)
-    if not shown or (len(shown) == 1 and shown[0].interval is None):
+    if not shown or (verdict.named == 1 and shown[0].interval is None):
         return below
     alpha = paper.judging().alpha
     lines = [_line(verdict, one, alpha) for one in shown]

@@ -75,7 +75,7 @@ def found(verdict: Verdict) -> str:
 def _cells(verdict: Verdict) -> str:
     if verdict.named == 1 and verdict.measured and verdict.evidence[0].note:
         return f"{text.begin(verdict.evidence[0].note)}."
-    measured = f"{verdict.measured} of {text.count(verdict.named, 'named cell')}"
+    measured = f"{verdict.measured} of {verdict.named} named cells"
     said = f"Measured: {measured}."
     if verdict.claim.unit == "arithmetic":
         said = f"{text.begin(text.count(verdict.named, 'printed value'))} compared."
@@ -100,12 +100,12 @@ def _failing(verdict: Verdict) -> str:
     names = [f"{cell_name(one.cell)}{_value(verdict.claim, one)}" for one in shown]
     more = verdict.refuting - len(shown)
     names += [f"{text.count(more, 'other')}"] if more > 0 else []
-    return f"It fails in {verdict.refuting}: {text.listing(names)}."
+    return f"It fails in {verdict.refuting}: {'; '.join(names)}."
 
 
 def _value(claim: Claim, one: Evidence) -> str:
     said = estimate(claim, one.interval)
-    return f" ({said})" if said != text.NONE else ""
+    return f", {said}" if said != text.NONE else ""
 
 
 def _chance(verdict: Verdict) -> str:
@@ -133,7 +133,8 @@ def how(claim: Claim) -> str:
         return "Not testable."
     parts = [f"{text.begin(claim.test)} of {(claim.metric or '').replace('_', ' ')}"]
     parts.append(f"unit: {claim.unit}")
-    parts.append({"all": "every", "most": "most", "some": "one"}[claim.cells] + " measured cell")
+    which = {"all": "every cell", "most": "most cells", "some": "one cell"}
+    parts.append(f"{which[claim.cells]} that is measured")
     if claim.control:
         parts.append(f"control: {text.listing(dict.fromkeys(claim.control))}{_recipe(claim)}")
     parts.append(_family(claim))

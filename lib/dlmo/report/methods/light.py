@@ -23,12 +23,13 @@ NETWORKS = (
 """The networks that the paper measures: first those with ordinary convolutions."""
 
 LIGHT = {
-    "mobilenet_v1": "depthwise separable",
-    "mobilenet_v2": "inverted residuals",
-    "mobilenet_v3_small": "inverted residuals, squeeze-and-excite",
-    "mobilenet_v3_large": "inverted residuals, squeeze-and-excite",
+    "mobilenet_v1": "separable",
+    "mobilenet_v2": "inverted",
+    "mobilenet_v3_small": "inverted, SE",
+    "mobilenet_v3_large": "inverted, SE",
 }
-"""The light convolution of each network that has one."""
+"""The light convolution of each network that has one: depthwise separable convolutions, inverted
+residuals, and these with squeeze-and-excite (SE)."""
 
 COUNTED = ("reference", "plain", "untrained")
 """The profiles whose records count a network of full size, the first that has one."""
@@ -105,7 +106,9 @@ def filters_chart(place: Place) -> alt.LayerChart:
     ]
     kinds = ["3×3", "5×5"]
     base = alt.Chart(pd.DataFrame(lines)).encode(
-        x=alt.X("filters:Q", title="Filters", axis=alt.Axis(values=counts)).scale(type="log"),
+        x=alt.X("filters:Q", title="Filters", axis=alt.Axis(values=counts)).scale(
+            type="log", nice=False
+        ),
         y=alt.Y("share:Q", title="Share of the ordinary MACs (%)"),
         color=alt.Color("kernel:N", title="Kernel", sort=kinds).scale(
             domain=kinds, range=[charts.colour("FIQ").light, charts.colour("BLQ").light]
@@ -171,7 +174,7 @@ def networks_table(found: pd.DataFrame) -> Table:
     lines = [
         {
             "Network": title(str(row["network"])),
-            "Convolutions": LIGHT.get(str(row["network"]), "ordinary"),
+            "Blocks": LIGHT.get(str(row["network"]), "ordinary"),
             "Parameters": _whole(row["parameters"]),
             "MACs": _whole(row["macs"]),
             "Size (KB)": _size(row["bytes"]),
@@ -185,7 +188,7 @@ def networks_table(found: pd.DataFrame) -> Table:
 
 
 def _whole(value: float | None) -> str:
-    return text.MISSING if value is None or pd.isna(value) else f"{int(value):,}"
+    return text.NONE if value is None or pd.isna(value) else f"{int(value):,}"
 
 
 def _size(value: float | None) -> str:
@@ -224,7 +227,11 @@ def networks_chart(found: pd.DataFrame) -> alt.LayerChart | NothingToDraw:
         alt.Chart(pd.DataFrame(lines))
         .mark_point(size=110)
         .encode(
-            x=alt.X("size:Q", title="Size of the file (KB)").scale(type="log", padding=20),
+            x=alt.X(
+                "size:Q",
+                title="Size of the file (KB)",
+                axis=alt.Axis(values=[10**power for power in range(7)], format=",d"),
+            ).scale(type="log", nice=False, padding=24),
             y=alt.Y("accuracy:Q", title="Accuracy (%)").scale(zero=False, padding=16),
             color=alt.Color("convolutions:N", title="Convolutions", sort=kinds).scale(
                 domain=kinds, range=[ink, charts.colour("BLQ").light]
@@ -265,12 +272,13 @@ def networks_sentence(found: pd.DataFrame) -> str:
         low, high = (text.percent(share) for share in (min(shares), max(shares)))
         parts.append(f"The light networks multiply {low} to {high} of what ResNet50 does.")
     absent = [title(str(name)) for name in found[found["macs"].isna()]["network"]]
+    untrained = [title(str(row["network"])) for _, row in found.iterrows() if not row["accuracies"]]
     if absent:
         verb = "is" if len(absent) == 1 else "are"
         parts.append(f"{text.listing(absent)} {verb} {text.MISSING}.")
-    untrained = [title(str(row["network"])) for _, row in found.iterrows() if not row["accuracies"]]
-    if untrained:
-        parts.append(f"The accuracy of {text.listing(untrained)} is {text.MISSING}.")
+    counted_only = [name for name in untrained if name not in absent]
+    if counted_only:
+        parts.append(f"The accuracy of {text.listing(counted_only)} is {text.MISSING}.")
     return " ".join(parts)
 
 

@@ -50,9 +50,10 @@ class Example:
 
 @cited
 def example(trial: Trial) -> Example | None:
-    """Run a kept file on test images, and return those that it is least sure about.
+    """Run a kept file on test images, and return some that it classifies correctly.
 
-    Nothing where the file is not kept, or the dataset's images are not here.
+    They lie between a middling one and one about which it is nearly the least sure. Nothing where
+    the file is not kept, or the dataset's images are not here.
     """
     found = records.select(
         dataset=trial.dataset,
@@ -67,8 +68,10 @@ def example(trial: Trial) -> Example | None:
         return None
     data = datasets.load(trial.dataset)
     logits = trace.outputs(path, data.test.images[:500])
-    unsure = np.argsort(-distillation.entropy(distillation.equation_3(logits)), kind="stable")
-    chosen = np.sort(unsure[:IMAGES])
+    right = np.flatnonzero(logits.argmax(axis=1) == data.test.labels[: len(logits)])
+    spread = distillation.entropy(distillation.equation_3(logits[right]))
+    places = np.linspace(0.5, 0.95, IMAGES) * (len(right) - 1)
+    chosen = right[np.argsort(spread, kind="stable")][places.astype(int)]
     images, labels = data.test.images[chosen], data.test.labels[chosen]
     return Example(trial, data.classes, images, labels, logits[chosen])
 
@@ -140,8 +143,9 @@ def example_sentence(found: Example | None) -> str:
     network, dataset = title(found.trial.network), title(found.trial.dataset)
     return (
         f"The logits are those of {network} on {dataset} (profile {found.trial.profile}, seed "
-        f"{found.trial.seed}), computed by LiteRT; the images are the "
-        f"{text.count(len(found.labels), 'test image')} of which it is least sure."
+        f"{found.trial.seed}), computed by LiteRT; of the test "
+        f"images that it classifies correctly {text.count(len(found.labels), 'image')} are shown, "
+        "from a middling one to one of which it is hardly sure."
     )
 
 
@@ -378,6 +382,8 @@ def map_chart(found: pd.DataFrame) -> alt.LayerChart:
     order = list(dict.fromkeys(found["category"]))
     colours = [charts.colour(name).light for name in ("FIQ", "PRN", "QAT")]
     questions = list(QUESTIONS.values())
+    # Below each other: side by side they would not fit a phone.
+    legend = alt.Legend(title=None, columns=1)
     rows = found.assign(place=found.groupby(["category", "year"]).cumcount())
     points = (
         alt.Chart(rows[["question", "category", "name", "title", "year", "place"]])
@@ -388,10 +394,10 @@ def map_chart(found: pd.DataFrame) -> alt.LayerChart:
             ),
             y=alt.Y("category:N", sort=order, title=None),
             yOffset=alt.YOffset("place:O"),
-            color=alt.Color("question:N", sort=questions, title=None).scale(
+            color=alt.Color("question:N", sort=questions, legend=legend).scale(
                 domain=questions, range=colours
             ),
-            shape=alt.Shape("question:N", sort=questions, title=None).scale(
+            shape=alt.Shape("question:N", sort=questions, legend=legend).scale(
                 domain=questions, range=["circle", "square", "triangle-up"]
             ),
             tooltip=[
@@ -402,7 +408,7 @@ def map_chart(found: pd.DataFrame) -> alt.LayerChart:
         )
     )
     return alt.LayerChart(layer=[points]).properties(
-        height=380, description=f"The works that the paper sorts. {map_sentence(found)}"
+        height=520, description=f"The works that the paper sorts. {map_sentence(found)}"
     )
 
 
@@ -433,6 +439,6 @@ def map_table(found: pd.DataFrame) -> Table:
     ]
     style = layers.table(pd.DataFrame(lines), "Tables 2 to 4 of the paper as one map.")
     style.set_properties(
-        subset=["Meaning", "Works"], **{"white-space": "normal", "min-width": "9rem"}
+        subset=["Meaning", "Works"], **{"white-space": "normal", "min-width": "15rem"}
     )
     return style

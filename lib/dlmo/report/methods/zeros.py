@@ -264,9 +264,10 @@ def survival_sentence(files: Files) -> str:
     if not zeros:
         return files.absent(["PRN", "PRQ"])
     kept = "every one" if lost == 0 else f"{zeros - lost:,}"
+    more = f"sets {text.small(further / rest)} of the other weights to zero"
     return (
         f"Of {zeros:,} zeros in PRN's file {kept} is zero in PRQ's, since Equation 1 maps zero to "
-        f"zero; rounding zeroes {text.small(further / rest)} of the other weights as well."
+        f"zero; rounding {more if further else 'makes no further zeros'}."
     )
 
 
