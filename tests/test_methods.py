@@ -109,6 +109,38 @@ def test_a_sweep_finds_what_is_recorded_and_names_what_is_not(results):
     assert len(next(charts.datasets(drawn.to_dict()))) == 4
 
 
+def test_draws_of_calibration_images_are_repeats_however_they_are_written(results):
+    written = [
+        ((), 0.70),
+        ((("calibration_samples", 10), ("calibration_seed", 0)), 0.60),
+        ((("calibration_samples", 10), ("calibration_seed", 3)), 0.62),
+        ((("conversion.calibration_samples", 100),), 0.68),
+    ]
+    for overrides, accuracy in written:
+        trial = Trial(
+            dataset="cifar10", network="vggnet", technique="FIQ", seed=0, overrides=overrides
+        )
+        chain = make_records.weights(trial.sibling("NQ"))
+        made = make_records.deployable(trial, chain[-1])
+        for record in (*chain, made, make_records.accuracy(made, accuracy)):
+            records.write(record)
+    asked = chapter.ask("quantization", {"calibrations": [10, 100, 500, 7], "measure": "missing"})
+    found = chapter.sweep(asked, "calibrations")
+    pairs = found[["value", "repeat", "accuracy"]].fillna(-1).to_numpy().tolist()
+    assert sorted(pairs) == [
+        [7, -1, -1],
+        [10, 0, 0.60],
+        [10, 3, 0.62],
+        [100, 0, 0.68],
+        [500, 0, 0.70],
+    ]
+    assert "10: 61.0" in quantization.calibration_sentence(found)
+    missing = {str(trial) for trial in chapter.pending("quantization", asked)}
+    assert {one for one in missing if "{" in one} == {
+        "cifar10/vggnet/FIQ/reference/0{conversion.calibration_samples=7}"
+    }
+
+
 def test_with_other_values_only_what_lacks_is_pending():
     asked = chapter.ask("pruning", {"sparsities": [0.5, 0.8], "measure": "missing"})
     assert [str(trial) for trial in chapter.pending("pruning", asked)] == [

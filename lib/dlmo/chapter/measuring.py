@@ -6,11 +6,12 @@ what lacks is measured. `measure="never"` and `measure="missing"` overrule this 
 """
 
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from dlmo import records
+from dlmo import recipes, records
 from dlmo.chapter.asked import SWEEPS, Asked, changed
 from dlmo.trials import Trial
 
@@ -58,25 +59,39 @@ def pending(name: str, asked: Asked) -> list[Trial]:
     if asked.measure == "never" or (asked.measure == "auto" and not changed(name, asked)):
         return []
     wanted = asked.trials
-    have = records.select(
+    have = _recorded(asked, {one.technique for one in wanted})
+    done = have[have["reason"].notna() | (have["accuracy"].notna() & _timed(have, asked))]
+    keys = set(zip(done["technique"], done["seed"], done["changes"], strict=True))
+    return [one for one in wanted if (one.technique, one.seed, _changes(one, asked)) not in keys]
+
+
+def _recorded(asked: Asked, techniques: Iterable[str]) -> pd.DataFrame:
+    """Return the rows of some techniques, whatever was overridden, with `changes` as a column."""
+    found = records.select(
+        current=False,
         dataset=asked.dataset,
         network=asked.network,
         profile=asked.profile,
-        technique=list({one.technique for one in wanted}),
-        overrides=list({_written(one) for one in wanted}),
+        technique=list(techniques),
     )
-    done = have[have["reason"].notna() | (have["accuracy"].notna() & _timed(have, asked))]
-    keys = set(zip(done["technique"], done["seed"], done["overrides"], strict=True))
-    return [trial for trial in wanted if _named(trial) not in keys]
+    found = found[found["current"]]
+    written = [_read(str(overrides), asked) for overrides in found["overrides"]]
+    return found.assign(changes=pd.Series(written, index=found.index, dtype=object))
 
 
-def _named(trial: Trial) -> tuple[str, int, str]:
-    return trial.technique, trial.seed, _written(trial)
+def _changes(trial: Trial, asked: Asked) -> frozenset[tuple[str, Any]]:
+    return _read(",".join(f"{name}={value}" for name, value in trial.overrides), asked)
 
 
-def _written(trial: Trial) -> str:
-    """Return a trial's overrides as the flat table writes them."""
-    return ",".join(f"{name}={value}" for name, value in trial.overrides)
+def _read(written: str, asked: Asked) -> frozenset[tuple[str, Any]]:
+    """Return what overrides change, however they are written: with their step or without.
+
+    What the conversion's recipe says anyway is no change.
+    """
+    usual = recipes.profile(asked.profile).conversion(asked.network).model_dump()
+    pairs = [word.partition("=")[::2] for word in written.split(",") if word]
+    given = {name.rpartition(".")[2]: recipes.value(value) for name, value in pairs}
+    return frozenset((f, v) for f, v in given.items() if f not in usual or usual[f] != v)
 
 
 def _timed(have: pd.DataFrame, asked: Asked) -> "pd.Series[bool]":
@@ -86,35 +101,40 @@ def _timed(have: pd.DataFrame, asked: Asked) -> "pd.Series[bool]":
 
 
 def sweep(asked: Asked, parameter: str) -> pd.DataFrame:
-    """Return what is recorded of a varied recipe, all seeds.
+    """Return what is recorded of a varied recipe.
 
     Args:
         asked: what the chapter was asked for.
         parameter: one of `asked.SWEEPS`, such as "sparsities".
 
     Returns:
-        The columns of `records.table` and `value`; a value without a record has one row of nothing
-        but itself.
+        The columns of `records.table`, `value` and `repeat`: the seed; where a conversion is
+        varied, the draw of the images, and rows of the first seed alone. A value without a record
+        has one row of nothing but itself.
     """
-    values = {value: _written(trial) for value, trial in asked.varied(parameter)}
-    names = SWEEPS[parameter][0]
-    found = records.select(
-        dataset=asked.dataset,
-        network=asked.network,
-        profile=asked.profile,
-        technique=list(names),
-        overrides=list(values.values()),
-    )
+    names, key = SWEEPS[parameter]
+    found = _recorded(asked, names)
+    drawn = key.startswith("conversion.")
+    if drawn:
+        found = found[found["seed"] == asked.seed]
+    draws = [dict(changes).get(_DRAW, 0) for changes in found["changes"]]
+    found = found.assign(repeat=draws if drawn else found["seed"])
+    bare = [
+        changes - {(_DRAW, draw)} for changes, draw in zip(found["changes"], draws, strict=True)
+    ]
+    wanted = {value: _changes(trial, asked) for value, trial in asked.varied(parameter)}
     parts = [
-        found[found["overrides"] == written].assign(value=float(value))
-        for value, written in values.items()
+        found[[one == changes for one in bare]].assign(value=float(value))
+        for value, changes in wanted.items()
     ]
-    absent = [
-        {"value": float(value)} for value, part in zip(values, parts, strict=True) if part.empty
-    ]
+    absent = [{"value": float(v)} for v, part in zip(wanted, parts, strict=True) if part.empty]
     rows = [part for part in parts if len(part)]
-    table = pd.concat(rows, ignore_index=True) if rows else found.assign(value=float("nan"))
+    table = pd.concat(rows, ignore_index=True) if rows else found.assign(value=float("nan"))[:0]
     return pd.concat([table, pd.DataFrame(absent, columns=["value"])], ignore_index=True)
+
+
+_DRAW = "calibration_seed"
+"""What repeats a conversion: other images of the same number."""
 
 
 def _measure(missing: list[Trial], asked: Asked) -> None:

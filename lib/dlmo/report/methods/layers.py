@@ -85,7 +85,13 @@ def _is_number(cell: object) -> bool:
 
 @cited
 def sweep_chart(
-    found: pd.DataFrame, title: str, technique: str, *, logarithmic: bool = False, form: str = "~g"
+    found: pd.DataFrame,
+    title: str,
+    technique: str,
+    *,
+    logarithmic: bool = False,
+    form: str = "~g",
+    unit: str = "seed",
 ) -> alt.LayerChart | NothingToDraw:
     """Draw accuracy over a varied value: every seed as a point, their means as a line.
 
@@ -95,15 +101,16 @@ def sweep_chart(
         technique: gives the colour.
         logarithmic: whether the axis is.
         form: how the axis writes values.
+        unit: what is repeated: a seed, or a draw of images.
     """
     known = found.dropna(subset=["accuracy"])
     if known.empty:
         return NothingToDraw()
-    rows = known[["value", "technique", "seed", "accuracy"]].copy()
+    rows = known[["value", "technique", "repeat", "accuracy"]].copy()
     rows["accuracy"] = (100 * rows["accuracy"].astype(float)).round(2)
     rows["facts"] = [
-        f"{text.figure(accuracy, 2)} %, seed {int(seed)}"
-        for accuracy, seed in rows[["accuracy", "seed"]].to_numpy()
+        f"{text.figure(accuracy, 2)} %, {unit} {int(repeat)}"
+        for accuracy, repeat in rows[["accuracy", "repeat"]].to_numpy()
     ]
     colour = charts.colour(technique).light
     asked = sorted(map(float, found["value"].unique()))
@@ -116,13 +123,14 @@ def sweep_chart(
     points = base.mark_point(color=colour, size=70, opacity=0.7).encode(y=y, tooltip=tips)
     means = base.mark_line(color=colour, tooltip=False, aria=False).encode(y="mean(accuracy):Q")
     return alt.LayerChart(layer=[means, points]).properties(
-        height=280, description=f"Accuracy of {technique}. {sweep_sentence(found, title.lower())}"
+        height=280,
+        description=f"Accuracy of {technique}. {sweep_sentence(found, title.lower(), unit=unit)}",
     )
 
 
 @cited
 def sweep_sentence(
-    found: pd.DataFrame, what: str, *, whole: bool = False, share: bool = False
+    found: pd.DataFrame, what: str, *, whole: bool = False, share: bool = False, unit: str = "seed"
 ) -> str:
     """Say what accuracy each value of a varied recipe gives, and which are not measured."""
 
@@ -135,7 +143,8 @@ def sweep_sentence(
         return f"No value of the {what} was asked for."
     known = found.dropna(subset=["accuracy"])
     said = [
-        f"{written(float(str(value)))}: {_mean(group)}" for value, group in known.groupby("value")
+        f"{written(float(str(value)))}: {_mean(group, unit)}"
+        for value, group in known.groupby("value")
     ]
     absent = [value for value in found["value"].unique() if value not in set(known["value"])]
     parts = [f"Accuracy by {what}: {'; '.join(said)}."] if said else []
@@ -145,7 +154,7 @@ def sweep_sentence(
     return " ".join(parts)
 
 
-def _mean(group: pd.DataFrame) -> str:
+def _mean(group: pd.DataFrame, unit: str) -> str:
     values = group["accuracy"].to_numpy(float)
     found = statistics.mean(values)
-    return f"{text.accuracy_with_interval(found)}\u00a0% ({text.count(len(values), 'seed')})"
+    return f"{text.accuracy_with_interval(found)}\u00a0% ({text.count(len(values), unit)})"

@@ -550,13 +550,13 @@ def rounding_sentence(files: Files) -> str:
 @cited
 def calibration_chart(found: pd.DataFrame) -> Drawn:
     """Draw FIQ's accuracy over the number of images that set its ranges."""
-    return layers.sweep_chart(found, "Calibration images", "FIQ", logarithmic=True)
+    return layers.sweep_chart(found, "Calibration images", "FIQ", logarithmic=True, unit="draw")
 
 
 @cited
 def calibration_sentence(found: pd.DataFrame) -> str:
     """Say what is measured of the number of calibration images."""
-    return layers.sweep_sentence(found, "calibration images", whole=True)
+    return layers.sweep_sentence(found, "calibration images", whole=True, unit="draw")
 
 
 # Accuracy -----------------------------------------------------------------------------------------
