@@ -183,6 +183,7 @@ def _latency(theirs: dict[str, "pd.Series"], rows: pd.DataFrame, name: str) -> s
 # What is measured ---------------------------------------------------------------------------------
 
 
+@cited
 def matrix(found: Overview, techniques: Sequence[str] = ROWS) -> Table:
     """Return how many seeds of each technique of each network on each dataset are measured."""
     lines = [
