@@ -1,29 +1,15 @@
 """The Sphinx extension: executed chapters in, nothing from elsewhere out."""
 
-import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import nbformat
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.environment import BuildEnvironment
 from sphinx.errors import SphinxError
 
-from dlmo.book import (
-    assets,
-    cache,
-    charts,
-    links,
-    manifest,
-    numbering,
-    page,
-    provenance,
-    records_page,
-    status,
-)
+from dlmo.book import assets, cache, charts, links, numbering, origin, page, status
 from dlmo.errors import UserError
 
 _REPAIRS = {
@@ -43,7 +29,7 @@ class BookError(SphinxError):
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Connect to Sphinx."""
-    for part in (charts, numbering, status, links):
+    for part in (charts, numbering, status, origin, links):
         part.setup(app)
     app.connect("config-inited", _configure)
     app.connect("env-get-outdated", _outdated)
@@ -53,7 +39,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("env-purge-doc", _forget)
     app.connect("doctree-resolved", _without_thebe, priority=900)
     app.connect("html-page-context", _finish, priority=900)
-    app.connect("build-finished", _write_data)
     return {"version": "1", "parallel_read_safe": False, "parallel_write_safe": True}
 
 
@@ -113,47 +98,15 @@ def _swap(app: Sphinx, document: str, source: list[str]) -> None:
     if path:
         _keys(app.env)[document] = cache.key(path)
         source[0] = page.read(cache.place(path, _build_folder(app)))
-    if provenance.PAGE in app.env.found_docs:
-        _link_sources(app, document, source)
-
-
-def _link_sources(app: Sphinx, document: str, source: list[str]) -> None:
-    """Put links to the records behind numbers, tables and charts; note where they lead."""
-
-    def elsewhere(name: str) -> provenance.Sets:
-        other, _ = app.env.relfn2path(name.removesuffix(".ipynb"), document)
-        path = _chapter(app, other)
-        if path is None:
-            return {}
-        executed = cache.place(path, _build_folder(app))
-        return provenance.glued(nbformat.read(executed, as_version=4))
-
-    sets: provenance.Sets = {}
-    if _chapter(app, document):
-        notebook = nbformat.reads(source[0], as_version=4)
-        sets = provenance.insert(notebook, elsewhere)
-        source[0] = nbformat.writes(notebook)
-    else:
-        source[0] = provenance.mark_text(source[0], {}, elsewhere, sets)
-    _sets(app.env)[document] = sets
-
-
-def _sets(env: BuildEnvironment) -> dict[str, provenance.Sets]:
-    sets: dict[str, provenance.Sets] = vars(env).setdefault("dlmo_sets", {})
-    return sets
 
 
 def _all_if_any(app: Sphinx, env: BuildEnvironment) -> list[str]:
-    # A number glued on one page may stand on another, and nothing says which. And each page's
-    # footer names the build.
-    before, now = getattr(env, "dlmo_build", None), manifest.summary()
-    vars(env)["dlmo_build"] = now
-    return sorted(env.found_docs) if getattr(env, "dlmo_read", False) or before != now else []
+    # A number glued on one page may stand on another, and nothing says which.
+    return sorted(env.found_docs) if getattr(env, "dlmo_read", False) else []
 
 
 def _forget(app: Sphinx, env: BuildEnvironment, document: str) -> None:
     _keys(env).pop(document, None)
-    _sets(env).pop(document, None)
 
 
 def _without_thebe(app: Sphinx, doctree: nodes.document, document: str) -> None:
@@ -170,9 +123,6 @@ def _finish(
         files[:] = [file for file in files if not _is_thebe(file)]
     for wrong, right in _REPAIRS.items():
         context["body"] = context.get("body", "").replace(wrong, right)
-    context["css_tag"] = _same_always(context["css_tag"])
-    context["dlmo_build"] = manifest.summary()
-    _resolve_sources(app, pagename, context)
     if charts.on_page(doctree):
         for name in charts.SCRIPTS:
             app.add_js_file(name, defer="defer")
@@ -182,26 +132,5 @@ def _finish(
         app.add_js_file("dlmo-strategy.js", defer="defer")
 
 
-def _same_always(css_tag: Callable[[Any], str]) -> Callable[[Any], str]:
-    """Leave out the checksum of myst-nb's style sheet, which only a second build would know."""
-    return lambda style: re.sub(r"(/mystnb\.[0-9a-f]+\.css)\?v=[0-9a-f]+", r"\1", css_tag(style))
-
-
 def _is_thebe(file: Any) -> bool:
     return "thebe" in f"{file.filename} {file.attributes.get('body', '')}".lower()
-
-
-def _resolve_sources(app: Sphinx, pagename: str, context: dict[str, Any]) -> None:
-    linked = app.builder.name == "html" and provenance.PAGE in app.env.found_docs
-    address = app.builder.get_relative_uri(pagename, provenance.PAGE) if linked else None
-    context["body"] = provenance.resolve(context["body"], address)
-    if linked and pagename == provenance.PAGE:
-        app.add_js_file("dlmo-records.js", defer="defer")
-
-
-def _write_data(app: Sphinx, problem: Exception | None) -> None:
-    if problem is not None or app.builder.name != "html":
-        return
-    manifest.write(Path(app.outdir))
-    if provenance.PAGE in app.env.found_docs:
-        records_page.write(Path(app.outdir), _sets(app.env).values())

@@ -9,6 +9,8 @@ from urllib.parse import unquote, urlsplit
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
+from dlmo.book import records_page
+
 _ADDRESS = re.compile(r'<(?:a|img|script|link|source)\b[^>]*?\s(?:href|src)="([^"]*)"')
 _TARGET = re.compile(r'\s(?:id|name)="([^"]+)"')
 _SCRIPT = re.compile(r"(<script\b[^>]*>).*?</script>", re.DOTALL)
@@ -41,7 +43,9 @@ def _leads(page: Path, address: str) -> bool:
 
 @cache
 def _targets(page: Path) -> frozenset[str]:
-    return frozenset(_TARGET.findall(page.read_text(encoding="utf-8")))
+    own = _TARGET.findall(page.read_text(encoding="utf-8"))
+    # The page of the records is filled by its script.
+    return frozenset([*own, *records_page.targets(page)])
 
 
 def _check(app: Sphinx, failure: Exception | None) -> None:

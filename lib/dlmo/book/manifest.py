@@ -1,5 +1,6 @@
 """The manifest of a build: from what exactly the pages were made. Nothing in it tells the time."""
 
+import contextlib
 import json
 import platform
 from functools import lru_cache
@@ -48,10 +49,14 @@ def make() -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Return the installed version of each package that `requirements.txt` names."""
+    """Return the version of each package that `requirements.txt` names and that is installed."""
     lines = (paths.ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
     names = [line.partition("==")[0].strip() for line in lines if line[:1].isalpha()]
-    return {name: metadata.version(name) for name in sorted(names, key=str.lower)}
+    found = {}
+    for name in sorted(names, key=str.lower):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
 
 
 def summary() -> dict[str, str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dlmo import datasets, paths, records
-from dlmo.book.provenance import Sets
+from dlmo.book.provenance import PAGE, Sets
 from dlmo.errors import UserError
 from dlmo.report import text
 from dlmo.trials import Trial
@@ -48,6 +48,15 @@ def write(html: Path, sets: Iterable[Sets]) -> None:
     for name, file in copied.items():
         _copy(file, folder / name)
     _remove_others(folder, {*wanted, *copied})
+
+
+def targets(page: Path) -> list[str]:
+    """Return what an address may ask of the built page of the records; nothing for other pages."""
+    data = page.parent.parent / FOLDER / "all.js"
+    if page.stem != Path(PAGE).name or not data.exists():
+        return []
+    given = json.loads(data.read_text("utf-8").removeprefix("dlmoRecords(").rstrip(");\n"))
+    return ["all", *given["sets"], *(row[0] for row in given["rows"])]
 
 
 def _files(

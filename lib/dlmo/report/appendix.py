@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from dlmo import paths, recipes, records
+from dlmo import paths, recipes, records, sources
 from dlmo.errors import UserError
 from dlmo.recipes import STEP_MODELS
 from dlmo.report import tables, text
@@ -93,6 +93,7 @@ def machines(profile: str) -> str:
     used = [one for one in records.every() if one.trial.profile == profile]
     if not used:
         return f"Profile {profile} is {text.MISSING}."
+    sources.note(*(one.key for one in used))
     processors = sorted({one.provenance.machine.processor for one in used})
     pythons = sorted({one.provenance.machine.python for one in used})
     return (

@@ -17,6 +17,7 @@ from scipy import stats
 
 from dlmo import deployable, microcontroller, records
 from dlmo.report import statistics
+from dlmo.report.cited import cited
 from dlmo.report.comparison_tables import title
 from dlmo.report.statistics import LEVEL, Interval
 
@@ -127,6 +128,7 @@ class Catalogue:
 # Gathering --------------------------------------------------------------------------------------
 
 
+@cited
 def catalogue(rows: pd.DataFrame) -> Catalogue:
     """Gather the candidates of rows that are measured."""
     known = rows.dropna(subset=["accuracy", "validation_accuracy", "deployable_key"])

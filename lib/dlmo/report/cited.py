@@ -7,6 +7,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 import altair as alt
 import pandas as pd
+from IPython.display import HTML
 from pandas.io.formats.style import Styler
 
 from dlmo import sources
@@ -132,6 +133,10 @@ def _citing(result: Any, found: set[str]) -> Any:
         result.sources = tuple(sorted({*found, *result.sources}))
     elif isinstance(result, alt.TopLevelMixin):
         result.usermeta = {"sources": sorted(found)}  # type: ignore[attr-defined]
+    elif isinstance(result, HTML):
+        result.data += "" if CLASS in result.data else markup(sorted(found))
+    elif isinstance(result, dict) and all(isinstance(said, str) for said in result.values()):
+        return {name: Cited(said, found) for name, said in result.items()}
     elif isinstance(result, pd.DataFrame):
         result.attrs["sources"] = sorted(found)
     else:

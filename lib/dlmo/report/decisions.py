@@ -39,6 +39,7 @@ class Decisions:
         return self._found.candidates[name]
 
 
+@cited
 def by_limit(rows: pd.DataFrame, dataset: str, limits: Sequence[int]) -> Decisions:
     """Recommend a file for each limit; chosen on validation images, see `strategy`.
 

@@ -6,7 +6,7 @@ yet, it says so. `sentences` has those about one network on one dataset.
 
 from collections.abc import Callable, Iterable, Sequence
 
-from dlmo import paper
+from dlmo import paper, sources
 from dlmo.report import text
 from dlmo.report.cited import cited
 from dlmo.report.comparison import (
@@ -325,6 +325,7 @@ def _gains(found: Overview, before: str, after: str) -> str:
 @cited
 def distilled_paper() -> str:
     """Say what distillation alone gains in the paper's Table 14, computed from its cells."""
+    sources.note(sources.table(14))
     results = paper.results()
     rows = results[results["table"] == 14].set_index(["network", "technique"])["accuracy"]
     networks = [network for network, technique in rows.index if technique == "KD"]

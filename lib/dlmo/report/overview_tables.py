@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from dlmo import paper
+from dlmo import paper, sources
 from dlmo.report import tables, text
 from dlmo.report.cited import Table, cited
 from dlmo.report.comparison import KERNELS, PARENT, ROWS, Comparison, Difference, Row, paired
@@ -95,6 +95,7 @@ PAIRS = (("NQ", "KD"), ("F16", "KD+F16"), ("PRN", "KD+PRN"))
 @cited
 def distilled(found: Overview, suspects: Collection[Mark] = ()) -> Table:
     """Return the paper's Table 14, original and distilled, beside ours."""
+    sources.note(sources.table(14))
     part = [one for one in found if one.dataset == "cifar10"]
     lines = [
         {("", "Network"): title(one.network), ("", "Technique"): after}
@@ -182,6 +183,7 @@ def _latency(theirs: dict[str, "pd.Series"], rows: pd.DataFrame, name: str) -> s
 # What is measured ---------------------------------------------------------------------------------
 
 
+@cited
 def matrix(found: Overview, techniques: Sequence[str] = ROWS) -> Table:
     """Return how many seeds of each technique of each network on each dataset are measured."""
     lines = [
@@ -215,4 +217,4 @@ def _wide(lines: Iterable[dict[tuple[str, str], str]], caption: str, name: str) 
 
 def count(found: Overview, techniques: Sequence[str] = ROWS) -> Iterator[bool]:
     """Yield for each cell of the matrix whether it is measured."""
-    yield from (one[name].measured for one in found for name in techniques)
+    yield from (bool(one[name].accuracies) for one in found for name in techniques)

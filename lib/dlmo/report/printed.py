@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from dlmo import paper
+from dlmo import paper, sources
 from dlmo.paper import Claim
 
 Place = tuple[str, str, str]
@@ -38,6 +38,10 @@ class Printed:
     def rows(self) -> pd.DataFrame:
         """Each trial once, where it stands first (Table 14 repeats rows of others)."""
         return self.results.drop_duplicates(["dataset", "network", "technique"])
+
+    def note(self) -> None:
+        """Note all tables as sources: single cells are not told apart."""
+        sources.note(*(sources.table(int(number)) for number in self.results["table"].unique()))
 
     def accuracy(self, dataset: str, network: str, technique: str) -> float:
         """Return a printed accuracy, 0 to 1; of Table 12 where no dataset is named. NaN if none."""

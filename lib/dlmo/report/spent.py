@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import altair as alt
 import pandas as pd
 
-from dlmo import records
+from dlmo import records, sources
 from dlmo.report import charts, tables, text
 from dlmo.report.cited import Table, cited
 from dlmo.report.comparison_charts import NothingToDraw
@@ -24,6 +24,7 @@ def trainings(found: Iterable[records.Record] | None = None) -> pd.DataFrame:
     """
     known = records.every() if found is None else list(found)
     weights = {one.key: one for one in known if isinstance(one, records.Weights)}
+    sources.note(*weights)
     rows = [_training(one, weights) for one in weights.values()]
     columns = ["dataset", "network", "profile", "technique", "epochs", "hours", "core_hours"]
     return pd.DataFrame(rows, columns=columns)

@@ -59,6 +59,7 @@ def findings(printed: Printed | None = None) -> list[Finding]:
         printed: the numbers; the paper's where they are not given.
     """
     numbers = printed or Printed()
+    numbers.note()
     found = []
     for name, look in CHECKS.items():
         finding = look(numbers)

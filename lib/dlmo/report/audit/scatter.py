@@ -42,6 +42,7 @@ def resolution_of_the_test_images(printed: Printed) -> Finding | None:
 @cited
 def differences(printed: Printed) -> pd.DataFrame:
     """Return each printed accuracy less that of NQ, and its p-value for unpaired files."""
+    printed.note()
     rows = printed.rows[~printed.rows["technique"].isin(["NQ", *KD])]
     lines = []
     for row in each(rows):

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dlmo import deployable, records
+from dlmo import deployable, records, sources
 from dlmo.deployable import Deployable
 from dlmo.report import text
 
@@ -49,7 +49,10 @@ class Files:
         rows = self.rows
         found = rows[(rows["technique"] == technique) & (rows["seed"] == self.seed)]
         key = found[column].iloc[0] if len(found) else None
-        return key if isinstance(key, str) else None
+        if not isinstance(key, str):
+            return None
+        sources.note(key)
+        return key
 
     def absent(self, techniques: Sequence[str]) -> str:
         """Return a sentence about the techniques of which no file is kept; "" where all are."""
