@@ -36,6 +36,17 @@ def run(
     chapter: Annotated[str, typer.Argument(help="A chapter's name, with or without .ipynb.")],
     parameter: Parameters = None,
     file: Files = None,
+    preprocessing: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WORD",
+            help="Of an own model's input: raw, 0..1, -1..1, MEAN/DEVIATION.",
+        ),
+    ] = None,
+    allow: Annotated[
+        bool,
+        typer.Option("--run-lambda", help="Execute the Lambda layers of an own model: programs."),
+    ] = False,
     output: Output = None,
     listing: Annotated[
         bool, typer.Option("--parameters", help="Only list the chapter's parameters.")
@@ -55,6 +66,7 @@ def run(
       dlmo run quantization_and_pruning --parameters
       dlmo run quantization_and_pruning -p network=resnet50 -p dataset=cifar100
       dlmo run quantization_and_pruning -y mine.yml --yes
+      dlmo run quantization_and_pruning -p network=my.keras --preprocessing raw
     """
     from dlmo.cli import chapters
 
@@ -64,6 +76,7 @@ def run(
         typer.echo(_listed(notebook, declared))
         return
     values = _values(notebook, declared, _from_files(file), pairs(parameter))
+    values = _described(values, preprocessing, allow)
     target = _target(notebook, output, values)
     if cost and not _agreed(notebook, values, yes):
         raise typer.Exit(0)
@@ -122,6 +135,20 @@ def _anchored(name: str, value: Any) -> Any:
     if not Path(base).exists() or _registered(name, base):
         return value
     return f"{Path(base).resolve()}{bracket}{options}"
+
+
+def _described(values: dict[str, Any], preprocessing: str | None, allow: bool) -> dict[str, Any]:
+    """Put what is said of an own model into the brackets behind its name."""
+    said = {"preprocessing": preprocessing, "lambda": "run" if allow else None}
+    given = [f"{name}={value}" for name, value in said.items() if value is not None]
+    if not given:
+        return values
+    network = str(values.get("network", ""))
+    if "/" not in network:
+        raise UserError("--preprocessing and --run-lambda are about an own model: -p network=PATH")
+    base, _, options = network.partition("[")
+    options = options.removesuffix("]")
+    return {**values, "network": f"{base}[{','.join([*filter(None, [options]), *given])}]"}
 
 
 def _registered(name: str, base: str) -> bool:

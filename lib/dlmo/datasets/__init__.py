@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from dlmo.datasets import cifar10, cifar100, digits, registry
 from dlmo.datasets.dataset import Dataset, Split
+from dlmo.datasets.resizing import resized
 from dlmo.datasets.selection import select
 from dlmo.datasets.sheet import sheet
 from dlmo.datasets.splits import SPLIT_REVISION
@@ -28,6 +29,7 @@ __all__ = [
     "fetch",
     "load",
     "names",
+    "resized",
     "sheet",
     "status",
 ]

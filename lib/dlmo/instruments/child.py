@@ -45,8 +45,13 @@ def predict(folder: Path, job: dict[str, Any]) -> Answer:
     _say(folder, f"running {job['path']}")
     for start in range(0, len(images), batch * (CHUNK // batch or 1)):
         stop = min(start + batch * (CHUNK // batch or 1), len(images))
-        _run_chunk(interpreter, table[images[start:stop]], outputs[start:stop], batch)
+        _run_chunk(interpreter, _looked_up(table, images[start:stop]), outputs[start:stop], batch)
     return {}, {"outputs": outputs}
+
+
+def _looked_up(table: np.ndarray, images: np.ndarray) -> np.ndarray:
+    """Return the value of each byte, of its channel where these differ."""
+    return table[images] if table.ndim == 1 else table[images, np.arange(table.shape[1])]
 
 
 def _run_chunk(interpreter: Any, inputs: np.ndarray, outputs: np.ndarray, batch: int) -> None:
