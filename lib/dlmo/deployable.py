@@ -433,6 +433,18 @@ def float_operators(deployable: Deployable) -> list[Operator]:
     return [node for node in deployable.nodes if computes(node) and not boundary(node)]
 
 
+def kernel(found: Deployable, node: Operator) -> Tensor | None:
+    """Return the constant weights of an operator, also where they are unpacked first, or None."""
+    tensors = [tensor for tensor in found.tensors if tensor.subgraph == node.subgraph]
+    made = {
+        index: other
+        for other in found.nodes
+        if other.subgraph == node.subgraph and other.name in _UNPACKING
+        for index in other.outputs
+    }
+    return _constant(node, KERNELS.get(node.name), tensors, made)
+
+
 def _load(source: Path | str | Content) -> tuple[str, Content]:
     """Return what to call the source in a message, and its bytes."""
     if isinstance(source, bytes | bytearray | memoryview):

@@ -178,6 +178,17 @@ def weigh(folder: Path, job: dict[str, Any]) -> Answer:
     return {"before": before, "loaded": loaded, "peak": _peak()}, {}
 
 
+def partition(folder: Path, job: dict[str, Any]) -> Answer:
+    """Return the tensors that go into and come out of each part that a delegate computes."""
+    interpreter = _load(folder, job, job["path"])
+    parts = [
+        {key: [int(index) for index in node[key]] for key in ("inputs", "outputs")}
+        for node in interpreter._get_ops_details()
+        if node["op_name"] == "DELEGATE"
+    ]
+    return {"delegates": parts}, {}
+
+
 def _forget_peak() -> None:
     """Let the kernel count the peak from here on: imports have needed memory and returned it."""
     with contextlib.suppress(OSError):  # not everywhere allowed, and then only less exact
@@ -244,6 +255,7 @@ def main(folder: Path) -> int:
         "trace": trace,
         "clock": clock,
         "weigh": weigh,
+        "partition": partition,
     }
     job = json.loads((folder / "job.json").read_text())
     try:

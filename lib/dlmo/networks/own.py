@@ -317,3 +317,24 @@ def _graph(found: Given) -> keras.Model:
     except Exception as error:  # TensorFlow raises what it likes on a damaged folder
         detail = " ".join(str(error).split())[:120] or type(error).__name__
         raise UserError(f"{found.path} cannot be loaded as a SavedModel: {detail}") from None
+
+
+def layers(model: keras.Model) -> list[dict[str, Any]]:
+    """Return a row a layer: name, kind, output's shape, parameters, and the share of zeros."""
+    return [
+        {
+            "layer": layer.name,
+            "kind": type(layer).__name__,
+            "output": "×".join(str(one or "any") for one in layer.output_shape[1:]),
+            "parameters": int(layer.count_params()),
+            "sparsity": _zeros(layer),
+        }
+        for layer in model.layers
+        if not isinstance(layer, keras.layers.InputLayer)
+    ]
+
+
+def _zeros(layer: keras.layers.Layer) -> float | None:
+    kernels = [weight for weight in layer.get_weights() if weight.ndim > 1]
+    total = sum(kernel.size for kernel in kernels)
+    return 1 - sum(map(np.count_nonzero, kernels)) / total if total else None
