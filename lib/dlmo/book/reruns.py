@@ -28,6 +28,9 @@ from dlmo.files import write_bytes
 FOLDER = Path("_build/reruns")
 """Where reruns go unless told otherwise, below the repository."""
 
+SWEEP = Path(__file__).with_name("sweep.ipynb")
+"""The chapter that shows a sweep; it is no page of the book."""
+
 HTML = "html"
 """The folder of the pages, in a folder of reruns."""
 
@@ -55,14 +58,23 @@ class Rerun:
     seconds: float
 
     @property
+    def sweep(self) -> str | None:
+        """The file of a sweep; None for every other chapter."""
+        return str(self.changed["file"][0]) if self.chapter == SWEEP.stem else None
+
+    @property
     def label(self) -> str:
         """What a list of reruns calls it: the chapter, and what differs."""
+        if self.sweep:
+            return f"{self.title} ({Path(self.sweep).name})"
         differs = ", ".join(f"{name} {_word(value)}" for name, (value, _) in self.changed.items())
         return f"{self.title} ({_short(differs)})" if differs else self.title
 
     @property
     def command(self) -> str:
         """The line that runs it again."""
+        if self.sweep:
+            return f"dlmo sweep {shlex.quote(self.sweep)}"
         words = [f"{name}={_word(value)}" for name, (value, _) in self.changed.items()]
         return " ".join(["dlmo run", self.chapter, *(f"-p {shlex.quote(word)}" for word in words)])
 
@@ -282,7 +294,9 @@ def shown(one: Rerun) -> str:
 
 
 def _head(one: Rerun) -> str:
-    if one.changed:
+    if one.sweep:
+        said = f"Of {code(Path(one.sweep).name)}."
+    elif one.changed:
         said = "It differs from the book's own page in these parameters:"
     else:
         said = "It was run with the parameters of the book's own page."
@@ -292,10 +306,10 @@ def _head(one: Rerun) -> str:
         for name, (here, there) in one.changed.items()
     ]
     lines = [
-        ":::{admonition} This is a rerun",
+        f":::{{admonition}} This is a {'sweep' if one.sweep else 'rerun'}",
         ":class: note dlmo-rerun",
         f"{said} {_original(one)}",
-        *(table if one.changed else []),
+        *(table if one.changed and not one.sweep else []),
         "",
         f"Executed {one.started.replace('T', ' at ')} (UTC) in {one.seconds:.0f} s. Run it again: "
         f"<code>{html.escape(one.command)}</code>",

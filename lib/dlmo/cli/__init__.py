@@ -22,6 +22,7 @@ from dlmo.cli import (
     records,
     reproduce,
     run,
+    sweep,
     verify,
 )
 from dlmo.errors import UserError
@@ -46,6 +47,7 @@ app.command("verify")(verify.verify)
 app.command("reproduce")(reproduce.reproduce)
 app.command("inspect")(inspect.inspect)
 app.command("export")(export.export)
+app.command("sweep")(sweep.sweep)
 
 
 def _version(wanted: bool) -> None:

@@ -84,7 +84,7 @@ def run(
 
 
 def _from_files(files: list[Path] | None) -> dict[str, Any]:
-    from dlmo.cli import yaml_files
+    from dlmo.chapter import yaml_files
 
     return {name: value for file in files or () for name, value in yaml_files.mapping(file).items()}
 
