@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dlmo import deployable, microcontroller, paths, records
+from dlmo import deployable, microcontroller, records
 from dlmo.deployable import Preprocessing, Tensor
 from dlmo.errors import UserError
 from dlmo.files import write_bytes
@@ -54,7 +54,7 @@ def export(record: records.Deployable, labels: tuple[str, ...], folder: Path) ->
 
 
 def _content(record: records.Deployable) -> bytes:
-    place = paths.deployable(record.key)
+    place = records.kept(record.key)
     if place is None:
         raise UserError(f"the file of {record.trial} is not here; make it: {_again(record)}")
     content = place.read_bytes()
