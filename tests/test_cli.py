@@ -108,7 +108,9 @@ def dlmo(
 # Help
 
 
-@pytest.mark.parametrize("verb", [(), ("measure",), ("records",), ("data",), ("run",)])
+@pytest.mark.parametrize(
+    "verb", [(), ("measure",), ("records",), ("data",), ("run",), ("recommend",)]
+)
 def test_help_is_short_and_has_examples(dlmo: Any, verb: tuple[str, ...]) -> None:
     done = dlmo(*verb, "--help")
     assert done.code == 0 and not done.lines
@@ -412,7 +414,8 @@ def test_a_chapter_runs_with_other_parameters(dlmo: Any, chapter: Path, tmp_path
     output = tmp_path / "out/again.ipynb"
     given = ("-p", "word=123", "-p", "times=3", "-p", "names=NQ,BLQ")
     done = dlmo("run", str(chapter), *given, "-o", str(output))
-    assert done.code == 0 and done.out == f"executed: {output}\n"
+    page = output.parent / "html/again.html"
+    assert done.code == 0 and done.out == f"executed: {output}\npage: {page}\n"
     cells = json.loads(output.read_text("utf-8"))["cells"]
     said = "".join("".join(part.get("text", [])) for cell in cells for part in cell["outputs"])
     assert said == "123123123 ['NQ', 'BLQ']\n"

@@ -62,17 +62,50 @@ _LARGEST_SPARSE = 2**24
 class Preprocessing(BaseModel):
     """What the host computes before the network: `x * scale + offset` of every byte x.
 
-    The default maps 0 … 255 to -1 … 1, as all our networks want it.
+    Both are one number, or one for red, green and blue each. The default maps 0 … 255 to -1 … 1,
+    as all our networks want it.
     """
 
     model_config = ConfigDict(frozen=True)
 
-    scale: float = 1 / 127.5
-    offset: float = -1.0
+    scale: float | tuple[float, float, float] = 1 / 127.5
+    offset: float | tuple[float, float, float] = -1.0
+
+    @classmethod
+    def parse(cls, text: str) -> "Preprocessing":
+        """Read what a user says that a network's input expects.
+
+        Args:
+            text: `raw` (0 to 255), `0..1`, `-1..1`, or `MEAN/DEVIATION` of the bytes, each one
+                number or three with colons between: `123.7:116.3:103.5/58.4:57.1:57.4`.
+
+        Raises:
+            UserError: it is none of these.
+        """
+        if text in _RANGES:
+            scale, offset = _RANGES[text]
+            return cls(scale=scale, offset=offset)
+        try:
+            means, deviations = (_channels(part) for part in text.split("/"))
+            return cls(
+                scale=_joined([1 / one for one in deviations]),
+                offset=_joined([-mean / one for mean, one in zip(means, deviations, strict=True)]),
+            )
+        except (ValueError, ZeroDivisionError):
+            raise UserError(
+                f"preprocessing {text!r}: write {', '.join(_RANGES)} or MEAN/DEVIATION of the "
+                "bytes, for example 127.5/127.5 or 123.7:116.3:103.5/58.4:57.1:57.4"
+            ) from None
 
     def table(self) -> NDArray[np.float32]:
-        """Return the float32 value of each of the 256 bytes, rounded once, from float64."""
-        return (np.arange(256) * self.scale + self.offset).astype(np.float32)
+        """Return the float32 value of each of the 256 bytes, rounded once, from float64.
+
+        Returns:
+            [256], or [256, 3] where the channels differ.
+        """
+        scale, offset = np.asarray(self.scale), np.asarray(self.offset)
+        numbers = np.arange(256) if scale.ndim == offset.ndim == 0 else np.arange(256)[:, None]
+        return (numbers * scale + offset).astype(np.float32)
 
     def apply(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return `images` (uint8, any shape) as float32 of the same shape.
@@ -82,7 +115,28 @@ class Preprocessing(BaseModel):
         """
         if images.dtype != np.uint8:
             raise UserError(f"images must be uint8 (0 to 255), not {images.dtype}")
-        return self.table()[images]
+        table = self.table()
+        return table[images] if table.ndim == 1 else table[images, np.arange(3)]
+
+
+_RANGES = {"raw": (1.0, 0.0), "0..1": (1 / 255, 0.0), "-1..1": (1 / 127.5, -1.0)}
+
+
+def _channels(text: str) -> list[float]:
+    """Return three numbers, one for each channel.
+
+    Raises:
+        ValueError: there is neither one number nor three, or one is not finite.
+    """
+    found = [float(one) for one in text.split(":")]
+    if len(found) not in (1, 3) or not all(math.isfinite(one) for one in found):
+        raise ValueError(text)
+    return found if len(found) == 3 else found * 3
+
+
+def _joined(numbers: list[float]) -> float | tuple[float, float, float]:
+    red, green, blue = numbers
+    return red if red == green == blue else (red, green, blue)
 
 
 @dataclass(frozen=True, eq=False)
@@ -377,6 +431,18 @@ def float_operators(deployable: Deployable) -> list[Operator]:
         return any(deployable.tensor(index, node.subgraph).is_float for index in used)
 
     return [node for node in deployable.nodes if computes(node) and not boundary(node)]
+
+
+def kernel(found: Deployable, node: Operator) -> Tensor | None:
+    """Return the constant weights of an operator, also where they are unpacked first, or None."""
+    tensors = [tensor for tensor in found.tensors if tensor.subgraph == node.subgraph]
+    made = {
+        index: other
+        for other in found.nodes
+        if other.subgraph == node.subgraph and other.name in _UNPACKING
+        for index in other.outputs
+    }
+    return _constant(node, KERNELS.get(node.name), tensors, made)
 
 
 def _load(source: Path | str | Content) -> tuple[str, Content]:

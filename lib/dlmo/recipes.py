@@ -263,9 +263,8 @@ def _load(file: Path, _changed: int) -> Profile:
     except (YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
-        raise UserError(
-            f"{file.name}{line}: not YAML ({getattr(error, 'problem', error)})"
-        ) from None
+        reason = " ".join(str(getattr(error, "problem", error)).split())
+        raise UserError(f"{file.name}{line}: not YAML ({reason})") from None
     if not isinstance(data, CommentedMap):
         raise UserError(f"{file.name}:1: a profile is a mapping with the key 'steps'")
     return Profile(file.stem, data, file)

@@ -1,8 +1,12 @@
 """The one notation for a name with options: `cifar10[automobile,truck]`, `wrn[depth=16]`."""
 
 import re
+from hashlib import sha256
 
 from dlmo.errors import UserError
+
+LONGEST = 160
+"""Bytes of a slug; file systems take 255 with what is added to it."""
 
 _SPEC = re.compile(r"^(?P<name>[^\[\]]+)(\[(?P<inside>[^\[\]]*)\])?$")
 
@@ -38,8 +42,14 @@ def options(text: str) -> tuple[str, dict[str, int | float | str]]:
 
 
 def slug(text: str) -> str:
-    """Return a name for a folder or a file: letters, digits, `.`, `_`, `-` and `=` only."""
-    return re.sub(r"[^\w.=+-]+", "-", text).strip("-.")
+    """Return a name for a folder or a file: letters, digits, `.`, `_`, `-` and `=` only.
+
+    A long one, such as a path, is cut at its beginning; a hash keeps it apart from others.
+    """
+    name = re.sub(r"[^\w.=+-]+", "-", text).strip("-.")
+    if len(name.encode()) <= LONGEST:
+        return name
+    return f"{sha256(text.encode()).hexdigest()[:8]}-{name[-LONGEST // 4 :].lstrip('-.')}"
 
 
 def _number(text: str) -> int | float | str:

@@ -66,14 +66,26 @@ def check(chapter: Path, given: Mapping[str, Any]) -> None:
         if name not in declared:
             raise unknown(f"parameter of {chapter.stem}", name, declared)
         default = declared[name].default
-        fits = isinstance(value, type(default)) and isinstance(value, bool) == isinstance(
-            default, bool
-        )
-        if not (default is None or fits or (type(default) is float and type(value) is int)):
+        if not _fits(value, default):
             raise UserError(
-                f"parameter {name} of {chapter.stem} is {value!r}; "
+                f"parameter {name} of {chapter.stem} is {_short(value)}; "
                 f"it must be of type {type(default).__name__}, such as {default!r}"
             )
+
+
+def _short(value: Any) -> str:
+    said = repr(value)
+    return said if len(said) <= 80 else f"{said[:77]}..."
+
+
+def _fits(value: Any, default: Any) -> bool:
+    """Say whether a value has its default's type, a list's items those of the default's items."""
+    if default is None or (type(default) is float and type(value) is int):
+        return True
+    if isinstance(value, list) and isinstance(default, list):
+        kinds = {type(item) for item in default}
+        return not kinds or all(type(item) in kinds for item in value)
+    return isinstance(value, type(default)) and isinstance(value, bool) == isinstance(default, bool)
 
 
 def execute(

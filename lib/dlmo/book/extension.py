@@ -31,6 +31,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Connect to Sphinx."""
     for part in (charts, numbering, status, origin, links):
         part.setup(app)
+    # A site of reruns has notebooks that are executed already.
+    app.add_config_value("dlmo_execute", True, "env", [bool])
     app.connect("config-inited", _configure)
     app.connect("env-get-outdated", _outdated)
     app.connect("env-before-read-docs", _execute)
@@ -60,7 +62,7 @@ def _configure(app: Sphinx, config: Config) -> None:
 
 def _chapter(app: Sphinx, document: str) -> Path | None:
     path = Path(app.srcdir, f"{document}.ipynb")
-    return path if path.exists() else None
+    return path if app.config.dlmo_execute and path.exists() else None
 
 
 def _keys(env: BuildEnvironment) -> dict[str, str]:

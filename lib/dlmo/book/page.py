@@ -28,7 +28,7 @@ def read(executed: Path) -> str:
             cell.metadata["tags"] = [*cell.metadata.tags, "remove-cell"]
     declared = list(parameters(executed).values())
     if declared:
-        notebook.cells.insert(_below_title(notebook), _table(declared, given))
+        notebook.cells.insert(below_title(notebook), _table(declared, given))
     return nbformat.writes(notebook)
 
 
@@ -36,7 +36,8 @@ def _tagged(cell: NotebookNode, tag: str) -> bool:
     return tag in cell.metadata.get("tags", [])
 
 
-def _below_title(notebook: NotebookNode) -> int:
+def below_title(notebook: NotebookNode) -> int:
+    """Return the place of the first cell below a chapter's title and its parameters."""
     kinds = [cell.cell_type for cell in notebook.cells]
     title = kinds.index("markdown") + 1 if "markdown" in kinds else len(kinds)
     set_by = [n + 1 for n, cell in enumerate(notebook.cells) if _tagged(cell, "parameters")]

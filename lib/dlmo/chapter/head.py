@@ -8,6 +8,7 @@ import pandas as pd
 from IPython.display import HTML
 
 from dlmo import records
+from dlmo.chapter import data_sheet
 from dlmo.chapter.asked import Asked, defaults
 from dlmo.report import cited, comparison_tables, text
 
@@ -27,7 +28,8 @@ def head(name: str, asked: Asked, rows: pd.DataFrame) -> HTML:
         parts.append(_line("Measured on", escape(text.listing(_processors(used)))))
         parts.append(_line("With", escape(_versions(used))))
     parts.append(_line("Run again", f"<code>{escape(command(name, asked))}</code>"))
-    return HTML(f"<dl class='dlmo-head'>{''.join(parts)}</dl>")
+    own = data_sheet.of(asked.dataset)
+    return HTML(f"<dl class='dlmo-head'>{''.join(parts)}</dl>{own}")
 
 
 def command(name: str, asked: Asked) -> str:

@@ -11,7 +11,20 @@ from typing import Annotated
 
 import typer
 
-from dlmo.cli import claims, data, keep, measure, recommend, records, reproduce, run, verify
+from dlmo.cli import (
+    claims,
+    data,
+    export,
+    inspect,
+    keep,
+    measure,
+    recommend,
+    records,
+    reproduce,
+    run,
+    sweep,
+    verify,
+)
 from dlmo.errors import UserError
 
 _INTERRUPTED = 130
@@ -32,6 +45,9 @@ app.command("claims")(claims.claims)
 app.command("recommend")(recommend.recommend)
 app.command("verify")(verify.verify)
 app.command("reproduce")(reproduce.reproduce)
+app.command("inspect")(inspect.inspect)
+app.command("export")(export.export)
+app.command("sweep")(sweep.sweep)
 
 
 def _version(wanted: bool) -> None:

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 from dlmo.datasets import cifar10, cifar100, digits, registry
 from dlmo.datasets.dataset import Dataset, Split
+from dlmo.datasets.folder import Folder
+from dlmo.datasets.resizing import resized
 from dlmo.datasets.selection import select
 from dlmo.datasets.sheet import sheet
 from dlmo.datasets.splits import SPLIT_REVISION
@@ -26,9 +28,12 @@ __all__ = [
     "classes",
     "digits",
     "fetch",
+    "is_folder",
     "load",
     "names",
+    "resized",
     "sheet",
+    "sizes",
     "status",
 ]
 
@@ -86,6 +91,25 @@ def classes(name: str) -> tuple[str, ...]:
         UserError: the name means nothing, or a folder cannot be read.
     """
     return select(name).classes()
+
+
+def sizes(name: str) -> list[tuple[int, int]]:
+    """Return width and height of each image of a folder as it is there; nothing for others.
+
+    Raises:
+        UserError: the name means nothing, or a folder cannot be read.
+    """
+    source = select(name).source
+    return source.sizes() if isinstance(source, Folder) else []
+
+
+def is_folder(name: str) -> bool:
+    """Say whether a name means a user's own folder of images.
+
+    Raises:
+        UserError: the name means nothing.
+    """
+    return isinstance(select(name).source, Folder)
 
 
 def available(name: str) -> bool:

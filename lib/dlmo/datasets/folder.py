@@ -96,6 +96,15 @@ class Folder:
         classes = tuple(found.classes)
         return Dataset(self.name, classes, train, validation, test, self.checksum(), notes)
 
+    def sizes(self) -> list[tuple[int, int]]:
+        """Return width and height of each image before it is squeezed; broken ones are left out.
+
+        Raises:
+            UserError: as for `classes`.
+        """
+        files = (path for paths in listing(self.path).classes.values() for path in paths)
+        return [size for path in files if (size := picture.size(path))]
+
     def where(self) -> Path:
         """Return the folder."""
         return Path(self.path).expanduser()

@@ -2,6 +2,7 @@
 
 import io
 import warnings
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,17 @@ def decode(data: bytes, size: int) -> NDArray[np.uint8]:
     except Exception as error:
         # Pillow's decoders raise what they like on damaged data: OSError, SyntaxError, struct.error
         raise ValueError("damaged, or no JPEG, PNG or WebP") from error
+
+
+def size(path: Path) -> tuple[int, int] | None:
+    """Return an image's width and height as its file's head says, or nothing."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path, formats=FORMATS) as image:
+                return image.size
+    except Exception:  # as above, Pillow raises what it likes
+        return None
 
 
 def _rgb(image: Image.Image) -> Image.Image:

@@ -4,6 +4,7 @@ An interpreter can abort the process that it runs in (some full integer files wi
 kernels do), so none runs in this one: an abort becomes a `UserError`, never a dead kernel.
 """
 
+from dlmo.instruments.delegation import delegated
 from dlmo.instruments.footprint import Memory, memory
 from dlmo.instruments.predictions import Predictions, accuracy
 from dlmo.instruments.process import Kernels, Settings
@@ -17,6 +18,7 @@ __all__ = [
     "Settings",
     "Timing",
     "accuracy",
+    "delegated",
     "latency",
     "memory",
 ]

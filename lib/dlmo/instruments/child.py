@@ -45,8 +45,13 @@ def predict(folder: Path, job: dict[str, Any]) -> Answer:
     _say(folder, f"running {job['path']}")
     for start in range(0, len(images), batch * (CHUNK // batch or 1)):
         stop = min(start + batch * (CHUNK // batch or 1), len(images))
-        _run_chunk(interpreter, table[images[start:stop]], outputs[start:stop], batch)
+        _run_chunk(interpreter, _looked_up(table, images[start:stop]), outputs[start:stop], batch)
     return {}, {"outputs": outputs}
+
+
+def _looked_up(table: np.ndarray, images: np.ndarray) -> np.ndarray:
+    """Return the value of each byte, of its channel where these differ."""
+    return table[images] if table.ndim == 1 else table[images, np.arange(table.shape[1])]
 
 
 def _run_chunk(interpreter: Any, inputs: np.ndarray, outputs: np.ndarray, batch: int) -> None:
@@ -173,6 +178,17 @@ def weigh(folder: Path, job: dict[str, Any]) -> Answer:
     return {"before": before, "loaded": loaded, "peak": _peak()}, {}
 
 
+def partition(folder: Path, job: dict[str, Any]) -> Answer:
+    """Return the tensors that go into and come out of each part that a delegate computes."""
+    interpreter = _load(folder, job, job["path"])
+    parts = [
+        {key: [int(index) for index in node[key]] for key in ("inputs", "outputs")}
+        for node in interpreter._get_ops_details()
+        if node["op_name"] == "DELEGATE"
+    ]
+    return {"delegates": parts}, {}
+
+
 def _forget_peak() -> None:
     """Let the kernel count the peak from here on: imports have needed memory and returned it."""
     with contextlib.suppress(OSError):  # not everywhere allowed, and then only less exact
@@ -239,6 +255,7 @@ def main(folder: Path) -> int:
         "trace": trace,
         "clock": clock,
         "weigh": weigh,
+        "partition": partition,
     }
     job = json.loads((folder / "job.json").read_text())
     try:

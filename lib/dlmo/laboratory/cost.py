@@ -25,8 +25,9 @@ from dlmo import datasets, networks, records
 from dlmo.datasets import Dataset, Split
 from dlmo.keras_ import keras
 from dlmo.laboratory import latency, store
-from dlmo.laboratory.nodes import Node
+from dlmo.laboratory.nodes import Node, given
 from dlmo.laboratory.plan import Plan
+from dlmo.networks import own
 from dlmo.recipes import STEP_MODELS, Step
 from dlmo.techniques import StepName
 from dlmo.training import steps
@@ -154,13 +155,18 @@ def untimed(made: Plan) -> list[Trial]:
 
 
 def _trainings(made: Plan) -> list[Node]:
-    return [node for node in made.missing if isinstance(node.identity, records.WeightsIdentity)]
+    return [
+        node
+        for node in made.missing
+        if isinstance(node.identity, records.WeightsIdentity) and not given(node.identity)
+    ]
 
 
 def _probe(made: Plan, node: Node) -> Probe | None:
     identity = _weights(node)
     sizes = _sizes(identity.dataset)
-    if sizes is None:
+    # A model of one's own may take images of another size, or not admit the step at all.
+    if sizes is None or own.is_own(identity.network):
         return None
     earlier = [ancestor.step for ancestor in node.ancestors]
     teacher = made.nodes.get(identity.teacher or "")

@@ -17,6 +17,7 @@ from dlmo.errors import ImpossibleError, UserError
 from dlmo.files import sha256
 from dlmo.keras_ import keras
 from dlmo.laboratory import store
+from dlmo.networks import own
 from dlmo.recipes import STEP_MODELS
 from dlmo.training import steps
 from dlmo.training.batches import normalise
@@ -124,11 +125,67 @@ class Stopwatch:
         )
 
 
-def _train(node: Node) -> None:
+def given(identity: Identity) -> bool:
+    """Say whether weights come with a user's own model, and need no training."""
+    if not isinstance(identity, records.WeightsIdentity) or identity.step != "train":
+        return False
+    return own.is_own(identity.network)
+
+
+def _read(node: Node) -> None:
+    """Take the weights of a user's own model; of a `.tflite`, the file itself."""
     identity = node.identity
     assert isinstance(identity, records.WeightsIdentity)
     watch = Stopwatch(node.threads)
+    weights, parameters, macs = _brought(identity.network)
+    record = records.make(
+        records.Weights,
+        identity,
+        trial=node.trial,
+        provenance=watch.provenance(),
+        parameters=parameters,
+        macs=macs,
+        sha256=store.put_weights(node.key, weights),
+        history=[],
+    )
+    if records.find(node.key) is None:
+        records.write(record)
+
+
+def _brought(network: str) -> tuple[list[np.ndarray], int, int]:
+    """Return the weights of a user's own model, their number, and its multiplications."""
+    source = own.given(network)
+    if source.is_tflite:
+        found = deployable.read(source.path)
+        return [np.frombuffer(found.data, np.uint8)], found.parameters, found.macs
+    model = own.build(network)
+    return model.get_weights(), networks.parameters(model), networks.macs(model)
+
+
+def _data(identity: records.WeightsIdentity) -> datasets.Dataset:
+    """Return a dataset as a network takes it: a user's own model may want another size."""
     data = datasets.load(identity.dataset)
+    if not own.is_own(identity.network):
+        return data
+    return datasets.resized(data, own.image_size(identity.network))
+
+
+def _preprocessing(network: str) -> deployable.Preprocessing:
+    return own.given(network).preprocessing if own.is_own(network) else deployable.Preprocessing()
+
+
+def _train(node: Node) -> None:
+    identity = node.identity
+    assert isinstance(identity, records.WeightsIdentity)
+    if given(identity):
+        _read(node)
+        return
+    watch = Stopwatch(node.threads)
+    try:
+        data = _admitted(identity)
+    except ImpossibleError as error:
+        give_up(node, watch, str(error))
+        return
     network = _plain(identity, len(data.classes), node.ancestors)
     teacher = _teacher(identity, len(data.classes))
     folder = store.checkpoints(node.key)
@@ -143,9 +200,15 @@ def _train(node: Node) -> None:
             _Progress(node.key),
             earlier=[ancestor.step for ancestor in node.ancestors],
             teacher=teacher,
+            preprocessing=_preprocessing(identity.network),
         )
     except ImpossibleError as error:
         give_up(node, watch, str(error))
+        return
+    except _REFUSALS as error:
+        if not own.is_own(identity.network):
+            raise
+        give_up(node, watch, f"its layers do not admit the step {identity.step}: {_line(error)}")
         return
     weights = trained.get_weights()
     _refuse_nan(node, weights)
@@ -164,25 +227,84 @@ def _train(node: Node) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+_REFUSALS = (ValueError, TypeError, RuntimeError, AttributeError, NotImplementedError, KeyError)
+"""What tfmot and the converter raise where they can't do something with a model."""
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def _admitted(identity: records.WeightsIdentity) -> datasets.Dataset:
+    """Return the data of a training step.
+
+    Raises:
+        ImpossibleError: a user's own model does not admit it.
+    """
+    if not own.is_own(identity.network):
+        return datasets.load(identity.dataset)
+    own.trainable(identity.network)
+    data = _data(identity)
+    plain = datasets.load(identity.dataset)
+    if identity.step == "distil" and data is not plain:
+        raise ImpossibleError("its images have another size than those that the teacher has seen")
+    return data
+
+
 def _convert(node: Node) -> None:
     identity = node.identity
     assert isinstance(identity, records.DeployableIdentity)
     watch = Stopwatch(node.threads)
-    last = node.ancestors[-1]
-    data = datasets.load(last.dataset)
-    model, weights_sha256 = _rebuilt(node.ancestors, data)
+    try:
+        content, weights_sha256 = _converted(node.ancestors, identity)
+    except ImpossibleError as error:
+        give_up(node, watch, str(error))
+        return
+    store.put_deployable(node.key, content)
+    record = _described(node, content, weights_sha256, watch)
+    if records.find(node.key) is None:
+        records.write(record)
+
+
+def _converted(
+    chain: tuple[records.WeightsIdentity, ...], identity: records.DeployableIdentity
+) -> tuple[bytes, str]:
+    """Return a `.tflite` and the SHA-256 of the weights in it.
+
+    Raises:
+        ImpossibleError: a user's own model does not admit the conversion.
+    """
+    last = chain[-1]
+    if own.is_own(last.network) and own.given(last.network).is_tflite:
+        return _finished(last, identity)
+    data = _data(last)
+    model, weights_sha256 = _rebuilt(chain, data)
     images = None
     if identity.conversion == "int8":
         wanted = identity.recipe
         drawn = conversion.calibration_images(
             data.train.images, wanted["calibration_samples"], wanted["calibration_seed"]
         )
-        images = np.asarray(normalise(drawn))
-    content = conversion.convert(model, identity.conversion, images)
-    store.put_deployable(node.key, content)
-    record = _described(node, content, weights_sha256, watch)
-    if records.find(node.key) is None:
-        records.write(record)
+        images = np.asarray(normalise(drawn, _preprocessing(last.network)))
+    try:
+        return conversion.convert(model, identity.conversion, images), weights_sha256
+    except Exception as error:  # the converter's own errors are of many kinds
+        if not own.is_own(last.network):
+            raise
+        raise ImpossibleError(
+            f"the converter refuses {identity.conversion}: {_line(error)}"
+        ) from None
+
+
+def _finished(
+    last: records.WeightsIdentity, identity: records.DeployableIdentity
+) -> tuple[bytes, str]:
+    if identity.conversion != "float" or last.step != "train":
+        raise ImpossibleError(
+            "it is a finished file: it is measured as it is, nothing is made of it"
+        )
+    (content,), weights_sha256 = _kept(last.key)
+    return content.tobytes(), weights_sha256
 
 
 def _described(node: Node, content: bytes, weights_sha256: str, watch: Stopwatch) -> Any:
@@ -192,9 +314,17 @@ def _described(node: Node, content: bytes, weights_sha256: str, watch: Stopwatch
         trial=node.trial,
         provenance=watch.provenance(),
         weights_sha256=weights_sha256,
-        preprocessing=deployable.Preprocessing(),
+        preprocessing=_preprocessing(node.ancestors[-1].network),
+        output=_output(node.ancestors),
         **records.contents(deployable.read(content)),
     )
+
+
+def _output(chain: tuple[records.WeightsIdentity, ...]) -> str:
+    network = chain[-1].network
+    if not own.is_own(network) or len(chain) > 1 or own.given(network).is_tflite:
+        return "logits"
+    return "probabilities" if own.has_softmax(network) else "logits"
 
 
 def _measure(node: Node) -> None:
@@ -215,12 +345,13 @@ def _measure(node: Node) -> None:
 
 
 def _accuracy(node: Node, identity: records.MeasurementIdentity) -> tuple[Any, Any]:
-    data = datasets.load(node.ancestors[-1].dataset)
+    last = node.ancestors[-1]
+    data, preprocessing = _data(last), _preprocessing(last.network)
     source = _file(identity.deployable)
     values: dict[str, Any] = {}
     kept: dict[str, np.ndarray] = {}
     for name, split in (("test", data.test), ("validation", data.validation)):
-        said = instruments.accuracy(source, split.images, **identity.settings)
+        said = instruments.accuracy(source, split.images, preprocessing, **identity.settings)
         correct = said.correct(split.labels)
         values |= {f"{name}_accuracy": float(correct.mean()), f"{name}_images": len(correct)}
         values["runtime"] = said.runtime
@@ -259,9 +390,12 @@ def _plain(
 def _rebuilt(chain: tuple[records.WeightsIdentity, ...], data: Any) -> tuple[keras.Model, str]:
     """Return the network that a chain of steps left, and the SHA-256 of its weights."""
     last = chain[-1]
-    model = _plain(last, len(data.classes), chain[:-1])
+    classes = len(data.classes)
+    # A user's own model is converted as it is, with a softmax if it has one.
+    model = own.build(last.network) if given(last) else _plain(last, classes, chain[:-1])
     if last.step == "qat":
-        model = steps.fake_quantized(model, data, [step.step for step in chain[:-1]])
+        earlier = [step.step for step in chain[:-1]]
+        model = steps.fake_quantized(model, data, earlier, _preprocessing(last.network))
     weights, found = _kept(last.key)
     model.set_weights(weights)
     return model, found

@@ -6,6 +6,7 @@ from functools import cache
 
 from dlmo import datasets, instruments, machine, networks, recipes, records
 from dlmo.laboratory.nodes import Identity, Node, done
+from dlmo.networks import own
 from dlmo.recipes import Distil
 from dlmo.techniques import CONVERSION_REVISIONS, STEP_REVISIONS, StepName
 from dlmo.training import steps
@@ -136,6 +137,8 @@ def _weights_identity(
 ) -> records.WeightsIdentity:
     build = recipes.profile(trial.profile).build(trial.network).model_dump()
     classes = len(datasets.classes(trial.dataset))
+    if own.is_own(trial.network):
+        own.check(trial.network, classes)
     return records.WeightsIdentity(
         dataset=trial.dataset,
         checksum=datasets.checksum(trial.dataset),
@@ -151,8 +154,15 @@ def _weights_identity(
     )
 
 
-@cache
 def _architecture(network: str, classes: int, width: float, depth: float) -> str:
+    if own.is_own(network):
+        # The file decides, weights included; it may have changed since.
+        return own.digest(network)
+    return _built(network, classes, width, depth)
+
+
+@cache
+def _built(network: str, classes: int, width: float, depth: float) -> str:
     return networks.architecture(steps.build(network, classes, width, depth, seed=0))
 
 

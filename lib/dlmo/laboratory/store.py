@@ -45,12 +45,13 @@ def get_weights(key: str, expected: str | None) -> list[np.ndarray] | None:
     source = weights_file(key)
     if source is None:
         return None
+    weights: list[np.ndarray] | None
     try:
         with np.load(source, allow_pickle=False) as archive:
             weights = [archive[f"arr_{place}"] for place in range(len(archive.files))]
     except (OSError, ValueError, KeyError, EOFError):
-        weights = []
-    if weights and expected in (None, records.weights_digest(weights)):
+        weights = None
+    if weights is not None and expected in (None, records.weights_digest(weights)):
         return weights
     source.rename(source.with_suffix(".corrupt"))
     return None

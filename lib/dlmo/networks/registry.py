@@ -8,6 +8,7 @@ from typing import Any
 from dlmo import spec as notation
 from dlmo.errors import UserError, unknown
 from dlmo.keras_ import keras
+from dlmo.networks import own
 
 Tensor = Any
 """A symbolic Keras tensor."""
@@ -67,7 +68,8 @@ def build(
     """Build a network with new random weights.
 
     Args:
-        spec: its name, with options if need be: `wrn[depth=16,width=4]`.
+        spec: its name, with options if need be: `wrn[depth=16,width=4]`. The path of a model of
+            one's own gives that model with its weights, without a softmax; see `own`.
         classes: how many logits it returns.
         width: factor on the numbers of channels (the profile `smoke` uses small ones).
         depth: factor on the numbers of repeated blocks.
@@ -79,6 +81,8 @@ def build(
     Raises:
         UserError: an unknown name or option, or a value out of range.
     """
+    if own.is_own(spec):
+        return own.build(spec, softmax=False)
     name, given = notation.options(spec)
     if name not in _BUILDERS:
         raise unknown("network", name, _BUILDERS)

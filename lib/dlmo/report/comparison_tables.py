@@ -1,6 +1,8 @@
 """The tables of a comparison: the paper beside us, differences with their verdicts, files."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,8 +35,13 @@ TITLES = {
 
 
 def title(name: str) -> str:
-    """Return a network's or a dataset's name as prose writes it."""
-    return TITLES.get(name, name)
+    """Return a network's or a dataset's name as prose writes it; of a path, its last part."""
+    base, bracket, options = name.partition("[")
+    if "/" not in base:
+        return TITLES.get(name, name)
+    kept = re.sub(r"(preprocessing|lambda)=[^,\]]*,?", "", options)
+    inside = kept.rstrip("],") if bracket else ""
+    return Path(base).name + (f"[{inside}]" if inside else "")
 
 
 def about(comparison: Comparison) -> str:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dlmo.datasets import Split
+from dlmo.deployable import Preprocessing
 from dlmo.errors import UserError
 from dlmo.keras_ import tf
 from dlmo.recipes import Augmentation, Step
@@ -34,7 +35,9 @@ class Batches:
         UserError: the batch is larger than the data.
     """
 
-    def __init__(self, split: Split, recipe: Step, seed: int) -> None:
+    def __init__(
+        self, split: Split, recipe: Step, seed: int, preprocessing: Preprocessing | None = None
+    ) -> None:
         if recipe.batch_size > len(split.labels):
             raise UserError(
                 f"batch_size is {recipe.batch_size}, but there are only {len(split.labels)} "
@@ -45,6 +48,7 @@ class Batches:
         self._batch = recipe.batch_size
         self.augmentation = recipe.augmentation
         self._seed = seed
+        self.preprocessing = preprocessing or Preprocessing()
         self._pixels = tf.constant(_pack(split.images))
         self._labels = tf.constant(split.labels)
 
@@ -55,12 +59,13 @@ class Batches:
         index = self._shuffle(places, epoch, _ORDER)
         return Batch(self.images(index, epoch), tf.gather(self._labels, index), index)
 
-    def images(self, index: Any, epoch: Any) -> Any:
-        """Return images [b] as they look in an epoch: float32 [b, h, w, 3] in [-1, 1]."""
+    def images(self, index: Any, epoch: Any, preprocessing: Preprocessing | None = None) -> Any:
+        """Return images [b] as they look in an epoch: float32 [b, h, w, 3], preprocessed."""
         pixels = tf.gather(self._pixels, index)
         if self.augmentation != Augmentation():
             pixels = self._augmented(pixels, index, epoch)
-        return normalise(tf.bitcast(pixels, tf.uint8)[..., :3])
+        bytes_ = tf.bitcast(pixels, tf.uint8)[..., :3]
+        return normalise(bytes_, preprocessing or self.preprocessing)
 
     def _augmented(self, pixels: Any, index: Any, epoch: Any) -> Any:
         """Flip and shift: two gathers of whole pixels, which cost a fiftieth of a training step."""
@@ -84,9 +89,11 @@ class Batches:
         return tf.random.experimental.index_shuffle(index, seed, last)
 
 
-def normalise(images: Any) -> Any:
-    """Return uint8 images as the networks take them: float32 in [-1, 1]."""
-    return tf.cast(images, tf.float32) / 127.5 - 1.0
+def normalise(images: Any, preprocessing: Preprocessing | None = None) -> Any:
+    """Return uint8 images as a network takes them: float32, in [-1, 1] unless told otherwise."""
+    if preprocessing in (None, Preprocessing()):
+        return tf.cast(images, tf.float32) / 127.5 - 1.0
+    return tf.cast(images, tf.float32) * preprocessing.scale + preprocessing.offset
 
 
 def _pack(images: np.ndarray) -> np.ndarray:

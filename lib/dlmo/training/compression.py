@@ -327,7 +327,7 @@ def _set_activation_ranges(
 ) -> None:
     for entrance in (layer for layer in quantized.layers if hasattr(layer, "quantizer_vars")):
         limits = entrance.quantizer_vars
-        _set_range(limits["min_var"], limits["max_var"], *_INPUT_RANGE)
+        _set_range(limits["min_var"], limits["max_var"], *_input_range(images))
     if images is None:
         return
     ranged = [layer for layer in _wrappers(quantized) if _activation_limits(layer)]
@@ -336,6 +336,14 @@ def _set_activation_ranges(
     for layer, low, high in zip(ranged, lows, highs, strict=True):
         low_variable, high_variable = _activation_limits(layer)
         _set_range(low_variable, high_variable, min(low, 0.0), max(high, 0.0))
+
+
+def _input_range(images: np.ndarray | None) -> tuple[float, float]:
+    """Return [-1, 1], or more where a model of one's own takes other values."""
+    low, high = _INPUT_RANGE
+    if images is None:
+        return low, high
+    return min(low, float(images.min())), max(high, float(images.max()))
 
 
 def _activation_limits(layer: Any) -> tuple[Any, ...]:

@@ -67,7 +67,7 @@ class Loop(keras.Model):
     def test_step(self, data: tuple[Any, Any]) -> dict[str, Any]:
         """Judge a batch of the validation images (uint8)."""
         images, labels = data
-        logits = self.network(normalise(images), training=False)
+        logits = self.network(normalise(images, self._batches.preprocessing), training=False)
         self.accuracy.update_state(labels, logits)
         return {"accuracy": self.accuracy.result()}
 

@@ -11,6 +11,7 @@ import numpy as np
 from filelock import FileLock
 
 from dlmo import paths
+from dlmo.deployable import Preprocessing
 from dlmo.files import write_atomically
 from dlmo.keras_ import keras, tf
 from dlmo.training.batches import Batches
@@ -49,7 +50,9 @@ class SoftTargets:
         return np.concatenate([self._predict(index, now).numpy() for index in places]).astype("f2")
 
     def _logits(self, index: Any, epoch: Any) -> Any:
-        return self._teacher(self._batches.images(index, epoch), training=False)
+        # Teachers are networks of ours, whatever the student's input expects.
+        images = self._batches.images(index, epoch, Preprocessing())
+        return self._teacher(images, training=False)
 
 
 def _read(file: Path) -> np.ndarray:

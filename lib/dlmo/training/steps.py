@@ -7,6 +7,7 @@ import numpy as np
 
 from dlmo import networks
 from dlmo.datasets import Dataset
+from dlmo.deployable import Preprocessing
 from dlmo.keras_ import keras, tf, tfmot
 from dlmo.recipes import Prune, Step
 from dlmo.techniques import StepName
@@ -65,6 +66,7 @@ def run(
     *,
     earlier: Sequence[StepName] = (),
     teacher: Teacher | None = None,
+    preprocessing: Preprocessing | None = None,
 ) -> tuple[keras.Model, History]:
     """Run one step, or go on with it where it was interrupted.
 
@@ -78,13 +80,14 @@ def run(
         progress: is told how far it is.
         earlier: the steps before this one (QAT after PRN keeps the zeros).
         teacher: for `distil`.
+        preprocessing: what the network's input expects; by default [-1, 1].
 
     Returns:
         The network that remains (fake-quantized after `qat`, else plain), and the history.
     """
     if recipe.untrained:
         return network, []
-    batches = Batches(data.train, recipe, seed)
+    batches = Batches(data.train, recipe, seed, preprocessing)
     soft = SoftTargets(teacher.network, teacher.key, batches, seed) if teacher else None
     prepared = _prepared(step, network, recipe, batches, data, earlier)
     loop, history = fit(
@@ -114,13 +117,18 @@ def _prepared(
     if step == "prune" and isinstance(recipe, Prune):
         return compression.prune(network, _schedule(recipe, batches.steps))
     if step == "qat":
-        return fake_quantized(network, data, earlier)
+        return fake_quantized(network, data, earlier, batches.preprocessing)
     return network
 
 
-def fake_quantized(network: keras.Model, data: Dataset, earlier: Sequence[StepName]) -> keras.Model:
+def fake_quantized(
+    network: keras.Model,
+    data: Dataset,
+    earlier: Sequence[StepName],
+    preprocessing: Preprocessing | None = None,
+) -> keras.Model:
     """Return the network that QAT trains; its architecture is that of the weights QAT leaves."""
-    images = np.asarray(normalise(data.train.images[:_RANGE_IMAGES]))
+    images = np.asarray(normalise(data.train.images[:_RANGE_IMAGES], preprocessing))
     return compression.quantize(network, preserve_sparsity="prune" in earlier, images=images)
 
 
