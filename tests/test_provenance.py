@@ -288,9 +288,9 @@ def without_source(path: Path) -> Iterator[str]:
             if caption and not known and not EXEMPT.search(caption[1]):
                 yield f"{path.stem}: table: {caption[1]}"
             drawn = "".join(data.get("text/plain", ""))
-            if charts.MIME in data and not cited.in_chart(data[charts.MIME]):
-                if not FORMULAS.search(drawn):
-                    yield f"{path.stem}: chart: {drawn[:80]}"
+            unmarked = charts.MIME in data and not cited.in_chart(data[charts.MIME])
+            if unmarked and not FORMULAS.search(drawn):
+                yield f"{path.stem}: chart: {drawn[:80]}"
 
 
 def says_a_result(name: str, said: str) -> bool:
