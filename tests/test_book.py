@@ -285,6 +285,8 @@ def source(tmp_path) -> Path:
     folder = tmp_path / "source"
     (folder / "chapters").mkdir(parents=True)
     shutil.copy(paths.ROOT / "_config.yml", folder)
+    (folder / "data/paper").mkdir(parents=True, exist_ok=True)
+    shutil.copy(paths.paper() / "references.bib", folder / "data/paper")
     (folder / "index.md").write_text("# A book\n\n```{tableofcontents}\n```\n")
     toc = "format: jb-book\nroot: index\nchapters:\n  - file: chapters/a\n"
     (folder / "_toc.yml").write_text(toc)

@@ -280,8 +280,8 @@ def without_source(path: Path) -> Iterator[str]:
         for output in cell.get("outputs", []):
             data, metadata = output.get("data", {}), output.get("metadata", {})
             name = metadata.get("scrapbook", {}).get("name", "")
-            if not metadata.get("sources") and says_a_result(name, "".join(data.values())):
-                yield f"{path.stem}: {name} says {''.join(data.values())}"
+            if not metadata.get("sources") and says_a_result(name, written(data)):
+                yield f"{path.stem}: {name} says {written(data)}"
             shown = "".join(data.get("text/html", ""))
             caption = re.search(r"<caption[^>]*>(.*?)</caption>", shown)
             known = cited.CLASS in shown or text.MISSING in shown
@@ -291,6 +291,10 @@ def without_source(path: Path) -> Iterator[str]:
             unmarked = charts.MIME in data and not cited.in_chart(data[charts.MIME])
             if unmarked and not FORMULAS.search(drawn):
                 yield f"{path.stem}: chart: {drawn[:80]}"
+
+
+def written(data: dict[str, object]) -> str:
+    return "".join(value for value in data.values() if isinstance(value, str))
 
 
 def says_a_result(name: str, said: str) -> bool:
@@ -324,6 +328,8 @@ def book(tmp_path_factory) -> Any:
     source = folder / "source"
     (source / "chapters").mkdir(parents=True)
     shutil.copy(paths.ROOT / "_config.yml", source)
+    (source / "data/paper").mkdir(parents=True, exist_ok=True)
+    shutil.copy(paths.paper() / "references.bib", source / "data/paper")
     shutil.copy(paths.ROOT / "chapters/records.md", source / "chapters")
     (source / "index.md").write_text(
         "# A book\n\nFrom elsewhere: {glue:text}`chapters/a.ipynb::base:s`\n"
