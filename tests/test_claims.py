@@ -14,13 +14,13 @@ from scipy import stats
 
 import make_records
 from dlmo import deployable, paper, paths, records
+from dlmo.arithmetic.floats import shortened
 from dlmo.cli import run_command
 from dlmo.errors import UserError
 from dlmo.paper import Claim, Judging
 from dlmo.report import statistics
 from dlmo.report.claims import Source, Verdict, all_verdicts, summary, verdicts
 from dlmo.report.claims.contents import equal_to_equation_1, equation_1
-from dlmo.report.claims.formats import truncated
 from dlmo.report.claims.judge import judge, needed
 from dlmo.report.claims.registry import judge_of
 from dlmo.report.claims.source import cells
@@ -651,10 +651,10 @@ def test_the_papers_own_numbers(name, word, passing):
 
 def test_cut_bits_are_read_as_a_float16():
     # 1.0 is exponent 127: two low bits dropped leave 31, which is FP16's infinity or NaN.
-    assert not np.isfinite(truncated(np.array([1.0], np.float32), 2, 13))[0]
+    assert not np.isfinite(shortened(np.array([1.0], np.float32), 2, 13))[0]
     # A change of bias by hand: exponent 15 after dropping two bits is 60 to 63 before, far below.
     small = np.float32(2.0) ** (60 - 127)
-    assert truncated(np.array([small], np.float32), 2, 13)[0] == np.float16(1.0)
+    assert shortened(np.array([small], np.float32), 2, 13)[0] == np.float16(1.0)
 
 
 # Counting cells, families -------------------------------------------------------------------------

@@ -21,12 +21,12 @@ from dlmo.book import links
 from dlmo.book.execute import NOTES, execute
 from dlmo.report import (
     appendix,
+    audit,
     decisions,
     findings,
     overview,
     overview_charts,
     overview_tables,
-    suspects,
     text,
 )
 from dlmo.trials import Trial
@@ -161,7 +161,7 @@ def test_a_suspect_cell_is_marked_and_no_other(found):
 
 
 def test_what_cannot_be_right_in_the_paper_s_tables_is_found_and_nothing_else():
-    marks = suspects.cells()
+    marks = audit.suspects()
     assert (13, "cifar100", "NQ", "size") in marks
     assert {mark[0] for mark in marks} == {13, 14}
     changed = {(network, technique) for _, network, technique, kind in marks if kind == "size"}

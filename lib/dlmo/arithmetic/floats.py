@@ -106,3 +106,37 @@ def truncated(values: NDArray[np.float32]) -> NDArray[np.float16]:
     """Return FP16 numbers whose mantissas are cut off instead of rounded (normal numbers only)."""
     kept = np.asarray(values, np.float32).view(np.uint32) & np.uint32(0xFFFFE000)
     return kept.view(np.float32).astype(np.float16)
+
+
+def dropped_bits() -> tuple[int, int]:
+    """Return by how many bits FP32's exponent and mantissa are longer than FP16's."""
+    return FP32.exponent - FP16.exponent, FP32.mantissa - FP16.mantissa
+
+
+def truncation_is_right(values: int, exponent_bits: int, mantissa_bits: int) -> float:
+    """Return for which share of normal values dropping low bits gives the nearest float16.
+
+    Args:
+        values: how many, log-uniform over FP16's normal range, of both signs.
+        exponent_bits: how many low bits of FP32's exponent to drop.
+        mantissa_bits: how many low bits of its mantissa.
+    """
+    dice = np.random.default_rng(0)
+    size = np.exp(dice.uniform(np.log(FP16.smallest_normal), np.log(FP16.largest), values))
+    numbers = (dice.choice([-1, 1], values) * size).astype(np.float32)
+    return float(
+        (shortened(numbers, exponent_bits, mantissa_bits) == numbers.astype(np.float16)).mean()
+    )
+
+
+def shortened(
+    numbers: NDArray[np.float32], exponent_bits: int, mantissa_bits: int
+) -> NDArray[np.float16]:
+    """Return float32 numbers whose fields lost their low bits, read as float16."""
+    bits = numbers.view(np.uint32).astype(np.int64)
+    sign = bits >> 31 << 15
+    mask = (1 << FP16.exponent) - 1
+    stored = bits >> FP32.mantissa & (1 << FP32.exponent) - 1
+    exponent = (stored >> exponent_bits & mask) << FP16.mantissa
+    mantissa = (bits & (1 << FP32.mantissa) - 1) >> mantissa_bits & (1 << FP16.mantissa) - 1
+    return (sign | exponent | mantissa).astype(np.uint16).view(np.float16)

@@ -296,8 +296,11 @@ def _difference(other: str, name: str, seeds: pd.DataFrame, base: pd.DataFrame) 
         if found is not None:
             word = statistics.judge_files([found])
             return Difference(other, values, found.difference, word, "file")
-    nothing = Interval(np.nan, np.nan, np.nan, 0)
-    interval = statistics.mean(values) if values else nothing
+    return _over_seeds(other, values)
+
+
+def _over_seeds(other: str, values: tuple[float, ...]) -> Difference:
+    interval = statistics.mean(values) if values else Interval(np.nan, np.nan, np.nan, 0)
     return Difference(other, values, interval, statistics.judge(values))
 
 
@@ -314,8 +317,7 @@ def paired(subject: Row, parent: Row) -> Difference:
     """Return a technique less another one of the same comparison, over the seeds that both have."""
     seeds = [seed for seed in subject.accuracies if seed in parent.accuracies]
     values = tuple(subject.accuracies[seed] - parent.accuracies[seed] for seed in seeds)
-    interval = statistics.mean(values) if values else Interval(np.nan, np.nan, np.nan, 0)
-    return Difference(parent.technique, values, interval, statistics.judge(values))
+    return _over_seeds(parent.technique, values)
 
 
 # Latency ----------------------------------------------------------------------------------------

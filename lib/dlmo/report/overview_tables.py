@@ -11,7 +11,7 @@ from dlmo.report.cited import Table, cited
 from dlmo.report.comparison import KERNELS, PARENT, ROWS, Comparison, Difference, Row, paired
 from dlmo.report.comparison_tables import beside, headed, title
 from dlmo.report.overview import Overview, order
-from dlmo.report.suspects import Mark
+from dlmo.report.printed import Mark
 from dlmo.report.text import MISSING, NONE
 
 SUSPECT = "†"

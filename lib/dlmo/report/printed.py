@@ -15,6 +15,10 @@ from dlmo.paper import Claim
 Place = tuple[str, str, str]
 """Dataset, network and technique of a printed row."""
 
+Mark = tuple[int, str, str, str]
+"""A printed cell: number of the table, dataset (in Table 14 the network), technique, and which of
+accuracy, size and latency."""
+
 
 @dataclass(frozen=True, eq=False)
 class Printed:

@@ -6,7 +6,7 @@ import pandas as pd
 
 from dlmo.report import text
 from dlmo.report.audit.finding import Finding, check
-from dlmo.report.audit.rows import KD, described, each, kb, where
+from dlmo.report.audit.rows import KD, described, each, kb, marks, where
 from dlmo.report.comparison_tables import title
 from dlmo.report.printed import Printed
 
@@ -34,6 +34,7 @@ def lost_digit(printed: Printed) -> Finding | None:
         f"{text.count(len(right), 'pair')}. {' '.join(said)}",
         certainty="certain",
         table=described(wrong, ratio="NQ / F16"),
+        cells=marks(wrong, "size"),
     )
 
 
@@ -88,6 +89,7 @@ def copied_sizes(printed: Printed) -> Finding | None:
         f"same latency{source}. {_without_distillation(printed, copies)}",
         certainty="very likely",
         table=described(found),
+        cells=marks(copies, "size", "latency"),
     )
 
 
@@ -127,6 +129,7 @@ def copied_accuracies(printed: Printed) -> Finding | None:
         "improvement.",
         certainty="very likely",
         table=described(pd.concat([twice, others])),
+        cells=marks(twice, "accuracy"),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 import pandas as pd
 
 from dlmo.report.cited import cited
-from dlmo.report.printed import Printed
+from dlmo.report.printed import Mark, Printed
 
 Certainty = Literal["certain", "very likely", "likely", "open"]
 Kind = Literal["error", "limit", "right"]
@@ -27,6 +27,7 @@ class Finding:
         certainty: how certain the finding is.
         kind: whether the paper is in error, is limited by its own precision, or is right.
         table: the rows behind it, as they are shown; None where the sentences say all.
+        cells: the printed cells that cannot be right.
         name: of the check.
     """
 
@@ -36,6 +37,7 @@ class Finding:
     certainty: Certainty
     kind: Kind = "error"
     table: pd.DataFrame | None = None
+    cells: tuple[Mark, ...] = ()
     name: str = ""
 
 
@@ -66,3 +68,9 @@ def findings(printed: Printed | None = None) -> list[Finding]:
         if finding is not None:
             found.append(replace(finding, name=name))
     return sorted(found, key=lambda one: KINDS.index(one.kind))
+
+
+@cited
+def suspects() -> frozenset[Mark]:
+    """Return every printed cell that cannot be right, by all findings."""
+    return frozenset(cell for finding in findings() for cell in finding.cells)

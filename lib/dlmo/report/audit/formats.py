@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from dlmo.arithmetic import floats
 from dlmo.report import text
 from dlmo.report.audit.finding import Finding, check
-from dlmo.report.claims.formats import dropped_bits, printed_range, truncation_is_right
+from dlmo.report.claims.formats import printed_range
 from dlmo.report.printed import Printed
 
 PLACE = "Section 3.1"
@@ -55,11 +56,11 @@ def fp16_bits(printed: Printed) -> Finding | None:
     claim = printed.claims.get("fp16-by-truncation")
     if claim is None:
         return None
-    fields = dropped_bits()
+    fields = floats.dropped_bits()
     said = (int(claim.numbers["exponent_bits"]), int(claim.numbers["mantissa_bits"]))
     if fields == said:
         return None
-    right = truncation_is_right(10_000, *said)
+    right = floats.truncation_is_right(10_000, *said)
     return Finding(
         title="FP16 is not FP32 with low bits of the exponent dropped",
         where=f"{PLACE}, Figure 2",

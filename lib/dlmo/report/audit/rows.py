@@ -7,6 +7,7 @@ import pandas as pd
 
 from dlmo.report import text
 from dlmo.report.comparison_tables import title
+from dlmo.report.printed import Mark
 
 KD = ("KD", "KD+F16", "KD+PRN")
 """The techniques of Table 14's right half."""
@@ -21,6 +22,29 @@ def where(row: Any) -> str:
 def each(rows: pd.DataFrame) -> Iterator[Any]:
     """Yield the rows of a table, their cells by name."""
     yield from rows.itertuples(index=False)
+
+
+def marks(rows: pd.DataFrame, *kinds: str) -> tuple[Mark, ...]:
+    """Return the cells of rows (accuracy, size, latency) as tables mark them."""
+    return tuple(
+        (int(row.table), str(row.network if row.table == 14 else row.dataset), row.technique, kind)
+        for row in each(rows)
+        for kind in kinds
+    )
+
+
+def measured_pairs(ours: pd.DataFrame, technique: str) -> pd.DataFrame:
+    """Return our rows of a technique beside those of NQ with the same seed.
+
+    Args:
+        ours: rows of `records.select()`, may be empty.
+        technique: whose columns end in `_x`; those of NQ end in `_y`.
+    """
+    if ours.empty:
+        return ours
+    keys = ["dataset", "network", "profile", "seed"]
+    both = (ours[ours["technique"] == name] for name in (technique, "NQ"))
+    return next(both).merge(next(both), on=keys)
 
 
 def kb(size: float) -> str:

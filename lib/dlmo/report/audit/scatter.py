@@ -6,7 +6,7 @@ from scipy import stats
 
 from dlmo.report import text
 from dlmo.report.audit.finding import Finding, check
-from dlmo.report.audit.rows import KD, each
+from dlmo.report.audit.rows import KD, each, measured_pairs
 from dlmo.report.cited import cited
 from dlmo.report.comparison_tables import title
 from dlmo.report.printed import Printed
@@ -108,11 +108,9 @@ def _less(printed: Printed, technique: str) -> "pd.Series[float]":
 
 def _ours(printed: Printed) -> str:
     """Say what F16 does to our files."""
-    ours = printed.ours
-    if ours.empty:
+    both = measured_pairs(printed.ours, "F16")
+    if both.empty:
         return ""
-    keys = ["dataset", "network", "profile", "seed"]
-    both = ours[ours["technique"] == "F16"].merge(ours[ours["technique"] == "NQ"], on=keys)
     less = (both["accuracy_x"] - both["accuracy_y"]).dropna().abs()
     if less.empty:
         return ""

@@ -1,6 +1,6 @@
 """What the printed sizes tell: which are zipped, and which network a file really holds."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +8,7 @@ import pandas as pd
 
 from dlmo.report import text
 from dlmo.report.audit.finding import Finding, check
-from dlmo.report.audit.rows import described, each, kb
+from dlmo.report.audit.rows import described, each, kb, measured_pairs
 from dlmo.report.comparison_tables import title
 from dlmo.report.printed import Printed
 
@@ -85,13 +85,8 @@ def _ratios(printed: Printed, technique: str, other: str) -> pd.DataFrame:
 
 def _ours(printed: Printed) -> str:
     """Say what zipping does to our pruned files."""
-    ours = printed.ours
-    if ours.empty:
-        return ""
-    keys = ["dataset", "network", "profile", "seed"]
-    both = ours[ours["technique"] == "PRN"].merge(ours[ours["technique"] == "NQ"], on=keys)
-    both = both.dropna(subset=["bytes_x", "bytes_y"])
-    if both.empty:
+    both = measured_pairs(printed.ours, "PRN")
+    if both.empty or (both := both.dropna(subset=["bytes_x", "bytes_y"])).empty:
         return ""
     plain = (both["bytes_x"] / both["bytes_y"]).astype(float).median()
     zipped = (both["zipped_bytes_x"] / both["bytes_y"]).astype(float).median()
@@ -157,12 +152,17 @@ def last_layers_that_do_not_fit(printed: Printed) -> Finding | None:
     ]
     return Finding(
         title=f"{text.listing(title(name) for name, _ in others)}: not the published last layer",
-        where="Tables 5 and 10",
+        where=text.listing(_tables(printed, [name for name, _ in others])),
         evidence=f"The growth from CIFAR-10 to CIFAR-100 gives the inputs of the last layer: "
         f"{text.listing(said)}.",
         certainty="very likely",
         table=_widths(others),
     )
+
+
+def _tables(printed: Printed, networks: Collection[str]) -> list[str]:
+    numbers = sorted(set(printed.rows["table"][printed.rows["network"].isin(networks)]))
+    return [f"Table {number}" for number in numbers]
 
 
 def _fits(name: str, width: float) -> bool:

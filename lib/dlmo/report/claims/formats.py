@@ -1,10 +1,10 @@
 """Claims about number formats and Equation 3: computed here and now, from no record."""
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import softmax
 from scipy.stats import entropy
 
+from dlmo.arithmetic import floats
 from dlmo.paper import Claim
 from dlmo.report.claims.evidence import Cell, Evidence, counted
 from dlmo.report.claims.registry import judges
@@ -40,9 +40,9 @@ def printed_range(claim: Claim) -> tuple[float, float]:
 @judges("fp16-by-truncation")
 def fp16_by_truncation(claim: Claim, source: Source) -> list[Evidence]:
     """Compare the fields' widths, and drop the bits as the paper says."""
-    exponent, mantissa = dropped_bits()
+    exponent, mantissa = floats.dropped_bits()
     widths = (claim.numbers["exponent_bits"], claim.numbers["mantissa_bits"])
-    right = truncation_is_right(int(claim.numbers["values"]), *map(int, widths))
+    right = floats.truncation_is_right(int(claim.numbers["values"]), *map(int, widths))
     passes = (exponent, mantissa) == widths and right >= claim.numbers["share"]
     values = figure(claim.numbers["values"], 0)
     note = (
@@ -50,39 +50,6 @@ def fp16_by_truncation(claim: Claim, source: Source) -> list[Evidence]:
         f"gives the nearest float16 for {percent(right)} of {values} values"
     )
     return [counted(Cell(), passes, note=note)]
-
-
-def dropped_bits() -> tuple[int, int]:
-    """Return by how many bits FP32's exponent and mantissa are longer than FP16's."""
-    return int(FP32.iexp - FP16.iexp), int(FP32.nmant - FP16.nmant)
-
-
-def truncation_is_right(values: int, exponent_bits: int, mantissa_bits: int) -> float:
-    """Return for which share of normal values dropping low bits gives the nearest float16.
-
-    Args:
-        values: how many, log-uniform over FP16's normal range, of both signs.
-        exponent_bits: how many low bits of FP32's exponent to drop.
-        mantissa_bits: how many low bits of its mantissa.
-    """
-    dice = np.random.default_rng(0)
-    size = np.exp(dice.uniform(np.log(float(FP16.tiny)), np.log(float(FP16.max)), values))
-    numbers = (dice.choice([-1, 1], values) * size).astype(np.float32)
-    return float(
-        (truncated(numbers, exponent_bits, mantissa_bits) == numbers.astype(np.float16)).mean()
-    )
-
-
-def truncated(
-    numbers: NDArray[np.float32], exponent_bits: int, mantissa_bits: int
-) -> NDArray[np.float16]:
-    """Return float32 numbers whose fields lost their low bits, read as float16."""
-    bits = numbers.view(np.uint32).astype(np.int64)
-    sign = bits >> 31 << 15
-    mask = (1 << FP16.iexp) - 1
-    exponent = ((bits >> FP32.nmant & (1 << FP32.iexp) - 1) >> exponent_bits & mask) << FP16.nmant
-    mantissa = (bits & (1 << FP32.nmant) - 1) >> mantissa_bits & (1 << FP16.nmant) - 1
-    return (sign | exponent | mantissa).astype(np.uint16).view(np.float16)
 
 
 @judges("int8-255-numbers")
