@@ -254,7 +254,9 @@ def _paper_ratios(found: Overview, names: Sequence[str]) -> str:
     ratios = [row.ratio for row in printed if row is not None]
     if not ratios:
         return ""
-    return f"In the paper {text.listing(names)} take {_range(ratios, text.times)} times NQ's time."
+    verb = "takes" if len(names) == 1 else "take"
+    said = f"{text.listing(names)} {verb} {_range(ratios, text.times)} times {PARENT}'s time"
+    return f"In the paper {said}."
 
 
 def _our_ratios(found: Overview, names: Sequence[str], kernels: str) -> str:
@@ -267,9 +269,13 @@ def _our_ratios(found: Overview, names: Sequence[str], kernels: str) -> str:
     if not ratios:
         return f"Here, {RUNTIMES[kernels]}, their latency is {MISSING}."
     slower = sum(value > 1 for value in ratios)
+    here = f"Here, {RUNTIMES[kernels]}"
+    if len(ratios) == 1:
+        than = "longer" if slower else "no longer"
+        return f"{here}, it takes {text.ratio(ratios[0])} times: {than} than {PARENT}."
     return (
-        f"Here, {RUNTIMES[kernels]}, they take {_range(ratios, text.ratio)} times; "
-        f"{text.part(slower, len(ratios), 'file')} take longer than NQ."
+        f"{here}, they take {_range(ratios, text.ratio)} times; "
+        f"{text.part(slower, len(ratios), 'file')} take longer than {PARENT}."
     )
 
 
