@@ -138,6 +138,8 @@ def _fit(
     folder.mkdir(parents=True, exist_ok=True)
     # steps_per_execution may not exceed the epoch.
     loop.compile(optimizer=optimizer(recipe, steps), steps_per_execution=min(_EXECUTIONS, steps))
+    # Its variables made inside the step would have the step traced once more.
+    loop.optimizer.build(loop.network.trainable_variables)
     diary = _Diary(folder / "history.json", recipe.epochs, steps, progress, loop)
     loop.fit(
         tf.data.Dataset.range(steps),
