@@ -150,12 +150,10 @@ def test_equivalence_is_statsmodels_tost(subject, parent, margin):
 def test_non_inferiority_and_superiority_are_one_sided_t_tests(subject, parent):
     differences = np.subtract(subject, parent)
     n, spread = len(differences), differences.std(ddof=1)
-    for found, edge in (
-        (judged.non_inferiority(differences, 0.01), -0.01),
-        (judged.superiority(differences), 0.0),
-    ):
+    found = judged.compare_pairs(subject, parent)
+    for edge in (-0.01, 0.0):
         t = (differences.mean() - edge) / (spread / math.sqrt(n))
-        assert found == pytest.approx(stats.t.sf(t, n - 1))
+        assert found.above(edge) == pytest.approx(stats.t.sf(t, n - 1))
 
 
 @pytest.mark.parametrize(

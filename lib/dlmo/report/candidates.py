@@ -6,6 +6,7 @@ chosen by is the validation images, too. The test images are only reported.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from itertools import combinations
 from pathlib import Path
 from typing import Any, Literal
@@ -13,13 +14,12 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
-from scipy import stats
 
 from dlmo import deployable, microcontroller, records
 from dlmo.report import statistics
 from dlmo.report.cited import cited
 from dlmo.report.comparison_tables import title
-from dlmo.report.statistics import LEVEL, Interval
+from dlmo.report.statistics import Interval
 
 Runtime = Literal["linux", "microcontroller"]
 """LiteRT in a process of its own, or TFLite Micro, which knows fewer operators and types."""
@@ -219,17 +219,10 @@ def _inside(key: str) -> tuple[int | None, str | None]:
     return _read(place, place.stat().st_mtime_ns)
 
 
-_FILES: dict[tuple[Path, int], tuple[int, str | None]] = {}
-
-
+@cache
 def _read(place: Path, changed: int) -> tuple[int, str | None]:
-    if (place, changed) not in _FILES:
-        held = deployable.read(place)
-        _FILES[place, changed] = (
-            microcontroller.need(held).activations,
-            microcontroller.refusal(held),
-        )
-    return _FILES[place, changed]
+    held = deployable.read(place)
+    return microcontroller.need(held).activations, microcontroller.refusal(held)
 
 
 def _test(seeds: pd.DataFrame, found: Mapping[str, Any]) -> tuple[float, float, float]:
@@ -260,7 +253,7 @@ def _pair(first: pd.DataFrame, second: pd.DataFrame) -> Pair:
     if related and len(both) > 1:
         return _of(statistics.paired(one[both].to_numpy(), other[both].to_numpy()), "seed")
     if not related and min(len(one), len(other)) > 1:
-        return _of(_welch(one.to_numpy(), other.to_numpy()), "network")
+        return _of(statistics.compare_means(one.to_numpy(), other.to_numpy()).interval, "network")
     return _files(first.iloc[0], second.iloc[0])
 
 
@@ -281,14 +274,6 @@ def _correct(key: str) -> np.ndarray | None:
     if not isinstance(record, records.Measurement) or record.predictions is None:
         return None
     return records.predictions(record).get("validation_correct")
-
-
-def _welch(first: np.ndarray, second: np.ndarray) -> Interval:
-    middle = float(first.mean() - second.mean())
-    if not first.std() and not second.std():
-        return Interval(middle, middle, middle, len(first))
-    found = stats.ttest_ind(first, second, equal_var=False).confidence_interval(LEVEL)
-    return Interval(middle, float(found.low), float(found.high), len(first))
 
 
 def _of(found: Interval, unit: Literal["seed", "file", "network"]) -> Pair:

@@ -299,16 +299,6 @@ def equivalence(differences: ArrayLike, margin: float = MARGIN) -> Equivalence:
     return Equivalence(_one_sided(numbers, above=-margin), _one_sided(-numbers, above=-margin))
 
 
-def non_inferiority(differences: ArrayLike, margin: float = MARGIN) -> float:
-    """Return the p-value of "the mean difference is above minus the margin"."""
-    return _one_sided(differences, above=-margin)
-
-
-def superiority(differences: ArrayLike, margin: float = 0.0) -> float:
-    """Return the p-value of "the mean difference is above the margin"."""
-    return _one_sided(differences, above=margin)
-
-
 def compare_pairs(subject: ArrayLike, parent: ArrayLike) -> Compared:
     """Compare two rows of values that are paired by seed, [n] each, n at least 2.
 
