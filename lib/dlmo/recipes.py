@@ -224,19 +224,23 @@ def profile(name: str) -> Profile:
     return _load(file, file.stat().st_mtime_ns)
 
 
+def fields() -> frozenset[str]:
+    """Return the names of all that a recipe can say, of a step or of a conversion."""
+    models: tuple[type[BaseModel], ...] = (*STEP_MODELS.values(), Conversion)
+    return frozenset(name for model in models for name in model.model_fields)
+
+
 def parse_overrides(given: Mapping[str, Any]) -> Overrides:
     """Return overrides in their one order.
 
     Raises:
         UserError: no step and no conversion has such a field.
     """
-    models: tuple[type[BaseModel], ...] = (*STEP_MODELS.values(), Conversion)
-    fields = {name for model in models for name in model.model_fields}
     sections = {*STEP_MODELS, "conversion"}
     for key in given:
         where, _, field = key.rpartition(".")
-        if field not in fields:
-            raise unknown("recipe parameter", field, fields)
+        if field not in fields():
+            raise unknown("recipe parameter", field, fields())
         if where and where not in sections:
             raise unknown("step", where, sections)
         if not isinstance(given[key], str | int | float | bool):

@@ -4,6 +4,7 @@ Each key of the file is a part of a trial (dataset, network, technique, profile,
 parameter (`sparsity`, `train.epochs`); each value is one or a list, and all are combined.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
@@ -69,9 +70,7 @@ def read(file: Path) -> Sweep:
     for name in ("dataset", "network"):
         if name not in grid:
             raise UserError(f"{file}: say which {name}: {name}: …")
-    size = 1
-    for values in grid.values():
-        size *= len(values)
+    size = math.prod(map(len, grid.values()))
     if size > MOST:
         raise UserError(f"{file}: {size:,} points; at most {MOST:,} are read")
     combined = (dict(zip(grid, values, strict=True)) for values in product(*grid.values()))
@@ -88,11 +87,10 @@ def _listed(file: Path, key: str, value: Any) -> list[Any]:
 
 
 def _check(grid: Mapping[str, list[Any]]) -> None:
-    models: tuple[Any, ...] = (*recipes.STEP_MODELS.values(), recipes.Conversion)
-    fields = {name for model in models for name in model.model_fields}
+    known = {*recipes.fields(), *PARTS}
     for key in grid:
-        if key.rpartition(".")[2] not in {*fields, *PARTS}:
-            raise unknown("key of a sweep", key, {*fields, *PARTS})
+        if key.rpartition(".")[2] not in known:
+            raise unknown("key of a sweep", key, known)
     for profile in grid["profile"]:
         recipes.profile(str(profile))
 
