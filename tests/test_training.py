@@ -1,5 +1,6 @@
 """Training: batches, augmentation, losses and soft targets against NumPy."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from dlmo import recipes
 from dlmo.datasets import Split
 from dlmo.keras_ import keras, tf
 from dlmo.recipes import Augmentation, Distil, Step
-from dlmo.training import steps
+from dlmo.training import depthwise, steps
 from dlmo.training.batches import Batches
 from dlmo.training.loop import Loop, optimizer
 from dlmo.training.soft_targets import SoftTargets
@@ -175,3 +176,34 @@ def test_pruning_reaches_its_target_exactly_at_the_end_of_its_schedule(sparsity:
     final = float(schedule(updates[-1])[1])
     assert final == pytest.approx(sparsity, abs=1e-6)
     assert updates[-1] < 19 * prune.epochs
+
+
+@pytest.mark.parametrize(
+    ("pixels", "kernel", "stride", "multiplier"),
+    [((2, 2), 3, 1, 1), ((1, 1), 3, 1, 1), ((4, 4), 5, 2, 1), ((1, 3), 5, 1, 2), ((2, 2), 5, 2, 3)],
+)
+def test_a_depthwise_kernel_has_tensorflows_gradients_on_small_maps(
+    pixels: tuple[int, int], kernel: int, stride: int, multiplier: int
+) -> None:
+    chance = np.random.default_rng(0)
+    x = tf.Variable(chance.normal(size=(8, *pixels, 6)).astype("float32"))
+    layer = keras.layers.DepthwiseConv2D(
+        kernel, stride, "same", depth_multiplier=multiplier, activation="relu"
+    )
+    layer(x)
+    found = []
+    for within in (nullcontext, depthwise.quick_on_small_maps):
+        with tf.GradientTape() as tape, within():
+            loss = tf.reduce_sum(tf.sin(layer(x)))
+        found.append(tape.gradient(loss, [x, *layer.trainable_variables]))
+    for stock, quick in zip(*found, strict=True):
+        np.testing.assert_allclose(quick, stock, rtol=1e-4, atol=1e-4)
+
+
+def test_the_quick_gradient_is_taken_on_small_maps_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = []
+    monkeypatch.setattr(depthwise, "_quick", lambda x, *_: taken.append(x.shape[1]) or x)
+    with depthwise.quick_on_small_maps():
+        for pixels in (2, 3, 8):
+            keras.layers.DepthwiseConv2D(3, padding="same")(tf.zeros((1, pixels, pixels, 4)))
+    assert taken == [2]
