@@ -593,6 +593,24 @@ def test_the_live_check_writes_nowhere_else(results, monkeypatch):
     assert paths.store() == paths.ROOT / "data/store"
 
 
+def test_the_live_check_makes_again_what_another_library_made_and_nothing_else(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("DLMO_LIVE", str(tmp_path))
+    made = []
+    monkeypatch.setattr(live, "_make", lambda wanted: made.append(paths.results()))
+    good = rows_of().assign(zipped_bytes=1)
+    monkeypatch.setattr(live, "_rows", lambda *_: good if made else good[:0])
+    assert list(live.live_check()["technique"]) == ["NQ", "FIQ", "PRN"]
+    live.live_check()
+    assert len(made) == 1
+    assert made[0].is_relative_to(tmp_path)
+    monkeypatch.setattr(live, "_makers", lambda: [paths.ROOT / "pyproject.toml"])
+    made[0].mkdir(parents=True)
+    live._folder()
+    assert not made[0].exists()
+
+
 # The chapter --------------------------------------------------------------------------------------
 
 

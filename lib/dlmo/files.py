@@ -3,7 +3,7 @@
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -46,3 +46,18 @@ def write_bytes(file: Path, data: bytes) -> None:
 def sha256(data: bytes) -> str:
     """Return the SHA-256 of bytes, in hexadecimal."""
     return hashlib.sha256(data).hexdigest()
+
+
+def within(folder: Path) -> Iterator[Path]:
+    """Yield the files below a folder in one order, what Python compiles left out."""
+    for where, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if name != "__pycache__")
+        yield from (Path(where) / name for name in sorted(names) if not name.endswith(".pyc"))
+
+
+def digest(files: Iterable[Path]) -> str:
+    """Return one SHA-256 of files' names and contents."""
+    total = hashlib.sha256()
+    for file in files:
+        total.update(file.name.encode() + hashlib.sha256(file.read_bytes()).digest())
+    return total.hexdigest()

@@ -64,12 +64,22 @@ OWN = {"DLMO_RESULTS": "results", "DLMO_STORE": "store", "DLMO_MODELS": "models"
 
 
 @contextmanager
+def inside(folder: Path) -> Iterator[None]:
+    """Let records, weights and models lie in a folder."""
+    with environment({variable: str(folder / name) for variable, name in OWN.items()}):
+        yield
+
+
+@contextmanager
 def elsewhere() -> Iterator[Path]:
     """Let records, weights and models lie in a temporary folder, which is removed at the end."""
-    with tempfile.TemporaryDirectory(prefix="dlmo-") as name:
-        moved = {variable: f"{name}/{inside}" for variable, inside in OWN.items()}
-        with environment(moved):
-            yield Path(name)
+    with tempfile.TemporaryDirectory(prefix="dlmo-") as name, inside(Path(name)):
+        yield Path(name)
+
+
+def live() -> Path:
+    """Return the folder of the live checks' records (`DLMO_LIVE`; default `_build/.live/`)."""
+    return _folder("DLMO_LIVE", "_build/.live")
 
 
 def sheets() -> Path:

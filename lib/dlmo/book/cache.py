@@ -4,7 +4,6 @@ The key is coarse on purpose: the chapter, the whole library, all data and the p
 finer one would miss the cells that say "not yet measured".
 """
 
-import os
 import platform
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import as_completed
@@ -16,6 +15,7 @@ import loky
 
 from dlmo import paths
 from dlmo.book.execute import execute
+from dlmo.files import digest, within
 
 FOLDER = ".executed"
 
@@ -78,17 +78,14 @@ def _one(chapter: Path, folder: Path) -> None:
 @lru_cache(maxsize=1)
 def surroundings() -> str:
     """Return the hash of library, data, pinned packages and Python, computed once a process."""
-    total = sha256(platform.python_version().encode())
-    for path in _sources():
-        total.update(path.name.encode() + sha256(path.read_bytes()).digest())
-    return total.hexdigest()
+    return sha256((platform.python_version() + digest(_sources())).encode()).hexdigest()
 
 
 def _sources() -> Iterator[Path]:
     yield paths.ROOT / "constraints.txt"
     # Assets and templates change how pages look, never what a chapter computes.
     library, book = paths.ROOT / "lib/dlmo", paths.ROOT / "lib/dlmo/book"
-    yield from (path for path in _files(library) if not path.is_relative_to(book))
+    yield from (path for path in within(library) if not path.is_relative_to(book))
     yield book / "execute.py"
     yield paths.ROOT / "requirements.txt"
     for folder in (
@@ -98,10 +95,4 @@ def _sources() -> Iterator[Path]:
         paths.models(),
         paths.sheets(),
     ):
-        yield from _files(folder)
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    for where, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if name != "__pycache__")
-        yield from (Path(where) / name for name in sorted(names) if not name.endswith(".pyc"))
+        yield from within(folder)

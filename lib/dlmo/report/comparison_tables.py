@@ -245,7 +245,9 @@ def live(checked: pd.DataFrame | None) -> Table | None:
         }
     )
     formats = dict.fromkeys(frame.columns[1:], "{:.1f}")
-    return tables.styled(frame, caption="Trained, converted and measured now.", formats=formats)
+    return tables.styled(
+        frame, caption="Trained, converted and measured as the library is now.", formats=formats
+    )
 
 
 # The form ---------------------------------------------------------------------------------------

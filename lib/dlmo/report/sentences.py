@@ -454,7 +454,8 @@ def live(checked: pd.DataFrame | None) -> str:
         return "The live check was left out."
     rows = checked.set_index("technique")
     said = [f"{name} {text.percent(float(row['accuracy']))}" for name, row in rows.iterrows()]
-    return f"Just now: {text.listing(said)} of the digits' test images; all that must hold, holds."
+    digits = f"{text.listing(said)} of the digits' test images"
+    return f"With this very library: {digits}; all that must hold, holds."
 
 
 # Parts ------------------------------------------------------------------------------------------
