@@ -52,14 +52,6 @@ def test_the_paper_and_the_controls_are_in_the_vocabulary() -> None:
     assert set(CONTROLS) <= set(VOCABULARY)
 
 
-def test_parents_are_prefixes() -> None:
-    assert technique("KD+PRN+QAT").prefixes == (
-        ("distil",),
-        ("distil", "prune"),
-        ("distil", "prune", "qat"),
-    )
-
-
 def test_a_control_trains_exactly_one_step_more_than_its_parent() -> None:
     assert technique("NQ+FT").steps[:-1] == technique("NQ").steps
     assert technique("PRN").steps[:-1] == technique("NQ").steps

@@ -61,11 +61,6 @@ class Technique:
     steps: tuple[StepName, ...]
     conversion: ConversionName
 
-    @property
-    def prefixes(self) -> tuple[tuple[StepName, ...], ...]:
-        """The chains of steps that lead to this technique's weights, the shortest first."""
-        return tuple(self.steps[:end] for end in range(1, len(self.steps) + 1))
-
 
 @lru_cache
 def technique(name: str) -> Technique:
