@@ -183,15 +183,21 @@ def test_width_and_depth_make_a_network_smaller(name: str) -> None:
     assert networks.parameters(networks.build(name, 10, depth=0.5)) < whole
 
 
-def test_zero_gamma_starts_each_block_as_its_shortcut() -> None:
-    model = networks.build("resnet50[zero_gamma=1]", 10, width=0.25, depth=0.1)
+@pytest.mark.parametrize(
+    ("name", "shortcuts"),
+    [("resnet50", 4), ("mobilenet_v2", 10), ("mobilenet_v3_small", 6), ("mobilenet_v3_large", 10)],
+)
+def test_zero_gamma_starts_each_block_as_its_shortcut(name: str, shortcuts: int) -> None:
+    # Four blocks of ResNet50 show it as well as all sixteen.
+    scale = {"depth": 0.1 if name == "resnet50" else 1.0}
+    model = networks.build(name, 10, **scale)
     scales = [
         layer.gamma.numpy().max()
         for layer in model.layers
         if isinstance(layer, keras.layers.BatchNormalization)
     ]
-    assert scales.count(0.0) == 4 and scales.count(1.0) == len(scales) - 4
-    plain = networks.build("resnet50", 10, width=0.25, depth=0.1)
+    assert scales.count(0.0) == shortcuts and scales.count(1.0) == len(scales) - shortcuts
+    plain = networks.build(f"{name}[zero_gamma=0]", 10, **scale)
     assert networks.architecture(model) != networks.architecture(plain)
 
 

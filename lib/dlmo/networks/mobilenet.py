@@ -39,24 +39,30 @@ def mobilenet_v1(image: Tensor, classes: int, scale: Scale) -> Tensor:
 
 
 @network
-def mobilenet_v2(image: Tensor, classes: int, scale: Scale) -> Tensor:
-    """Build a stem, seventeen inverted residual blocks and a 1×1 convolution of 1,280 filters."""
+def mobilenet_v2(image: Tensor, classes: int, scale: Scale, *, zero_gamma: bool = True) -> Tensor:
+    """Build a stem, seventeen inverted residual blocks and a 1×1 convolution of 1,280 filters.
+
+    With `zero_gamma` the blocks with a shortcut start as the identity. Without, training
+    diverges at the rates of the recipe.
+    """
     x = _normalised_relu6(parts.conv(image, scale.channels(32), 3, 2))
     for expansion, filters, first_stride, count in _V2:
         for block in range(scale.blocks(count)):
             stride = 1 if block else first_stride
-            x = _inverted_residual(x, expansion, scale.channels(filters), stride)
+            x = _inverted_residual(x, expansion, scale.channels(filters), stride, zero_gamma)
     x = _normalised_relu6(parts.conv(x, scale.channels(1280), 1))
     return parts.classifier(x, classes)
 
 
-def _inverted_residual(x: Tensor, expansion: int, filters: int, stride: int) -> Tensor:
+def _inverted_residual(
+    x: Tensor, expansion: int, filters: int, stride: int, zero_gamma: bool
+) -> Tensor:
+    same_shape = stride == 1 and x.shape[-1] == filters
     inside = x
     if expansion > 1:
         inside = _normalised_relu6(parts.conv(x, expansion * x.shape[-1], 1))
     inside = _depthwise_unit(inside, stride)
-    inside = parts.normalise(parts.conv(inside, filters, 1))
-    same_shape = stride == 1 and x.shape[-1] == filters
+    inside = parts.normalise(parts.conv(inside, filters, 1), zero=zero_gamma and same_shape)
     return layers.Add()([x, inside]) if same_shape else inside
 
 

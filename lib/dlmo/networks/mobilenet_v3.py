@@ -63,41 +63,57 @@ _LARGE = (
 
 
 @network
-def mobilenet_v3_small(image: Tensor, classes: int, scale: Scale, *, squeeze: int = 1) -> Tensor:
-    """Build eleven blocks; `squeeze` divides the units of squeeze-and-excite (standard: 4)."""
-    return _mobilenet_v3(image, classes, scale, _SMALL, 576, squeeze)
+def mobilenet_v3_small(
+    image: Tensor, classes: int, scale: Scale, *, squeeze: int = 1, zero_gamma: bool = True
+) -> Tensor:
+    """Build eleven blocks; `squeeze` divides the units of squeeze-and-excite (standard: 4).
+
+    With `zero_gamma` the blocks with a shortcut start as the identity.
+    """
+    return _mobilenet_v3(image, classes, scale, _SMALL, 576, (squeeze, zero_gamma))
 
 
 @network
-def mobilenet_v3_large(image: Tensor, classes: int, scale: Scale, *, squeeze: int = 1) -> Tensor:
-    """Build fifteen blocks; `squeeze` divides the units of squeeze-and-excite (standard: 4)."""
-    return _mobilenet_v3(image, classes, scale, _LARGE, 960, squeeze)
+def mobilenet_v3_large(
+    image: Tensor, classes: int, scale: Scale, *, squeeze: int = 1, zero_gamma: bool = True
+) -> Tensor:
+    """Build fifteen blocks; `squeeze` divides the units of squeeze-and-excite (standard: 4).
+
+    With `zero_gamma` the blocks with a shortcut start as the identity.
+    """
+    return _mobilenet_v3(image, classes, scale, _LARGE, 960, (squeeze, zero_gamma))
 
 
 def _mobilenet_v3(
-    image: Tensor, classes: int, scale: Scale, rows: tuple[_Row, ...], last: int, squeeze: int
+    image: Tensor,
+    classes: int,
+    scale: Scale,
+    rows: tuple[_Row, ...],
+    last: int,
+    options: tuple[int, bool],
 ) -> Tensor:
     x = _unit(parts.conv(image, scale.channels(16), 3, 2, bias=True), HardSwish)
     for _, group in groupby(rows, key=lambda row: row.filters):
         stage = list(group)
         for row in stage[: scale.blocks(len(stage))]:
-            x = _block(x, row, scale, squeeze)
+            x = _block(x, row, scale, *options)
     x = _unit(parts.conv(x, scale.channels(last), 1, bias=True), HardSwish)
     x = layers.GlobalAveragePooling2D()(x)
     x = HardSwish()(layers.Dense(scale.channels(1280))(x))
     return layers.Dense(classes)(x)
 
 
-def _block(x: Tensor, row: _Row, scale: Scale, squeeze: int) -> Tensor:
+def _block(x: Tensor, row: _Row, scale: Scale, squeeze: int, zero_gamma: bool) -> Tensor:
     filters = scale.channels(row.filters)
+    same_shape = row.stride == 1 and x.shape[-1] == filters
     inside = parts.conv(x, scale.channels(row.expanded), 1, bias=True)
     inside = _unit(inside, row.activation)
     inside = parts.depthwise(inside, row.kernel, row.stride, bias=True)
     inside = _unit(inside, row.activation)
     if row.excite:
         inside = _squeeze_and_excite(inside, squeeze)
-    inside = parts.normalise(parts.conv(inside, filters, 1, bias=True))
-    same_shape = row.stride == 1 and x.shape[-1] == filters
+    projected = parts.conv(inside, filters, 1, bias=True)
+    inside = parts.normalise(projected, zero=zero_gamma and same_shape)
     return layers.Add()([x, inside]) if same_shape else inside
 
 
