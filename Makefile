@@ -22,7 +22,7 @@ test: test-environment
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" --durations=25
 
 # The tests with networks of full size.
 test-slow: test-environment
