@@ -47,7 +47,7 @@ def live_check(
         Trial(dataset=DATASET, network=network, technique=name, profile=PROFILE, seed=0)
         for name in names
     ]
-    with paths.inside(_folder()):
+    with paths.inside(folder()):
         found = _rows(network, names)
         if len(found) < len(names):
             _make(wanted)
@@ -64,7 +64,7 @@ def _rows(network: str, names: Sequence[str]) -> pd.DataFrame:
     return rows.reindex([name for name in names if name in rows.index]).reset_index()
 
 
-def _folder() -> Path:
+def folder() -> Path:
     """Return the folder of what this very library makes; what others made is removed."""
     mine = paths.live() / files.digest(_makers())[:16]
     for other in paths.live().glob("*"):

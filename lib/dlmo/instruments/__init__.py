@@ -4,6 +4,7 @@ An interpreter can abort the process that it runs in (some full integer files wi
 kernels do), so none runs in this one: an abort becomes a `UserError`, never a dead kernel.
 """
 
+from dlmo.instruments import micro
 from dlmo.instruments.delegation import delegated
 from dlmo.instruments.footprint import Memory, memory
 from dlmo.instruments.micro import Arena, arena
@@ -24,6 +25,7 @@ __all__ = [
     "delegated",
     "latency",
     "memory",
+    "micro",
 ]
 
 REVISIONS: dict[str, int] = {"accuracy": 1, "arena": 1, "latency": 1, "memory": 1}

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from dlmo import deployable, microcontroller
 from dlmo.deployable import Deployable, Preprocessing, Tensor
@@ -64,7 +64,7 @@ class Arena(BaseModel):
     bytes: int | None = None
     head: int | None = None
     tail: int | None = None
-    parts: dict[str, int] = {}
+    parts: dict[str, int] = Field(default_factory=dict)
     least: int | None = None
     computed: int
     runtime: str
