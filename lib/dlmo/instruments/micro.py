@@ -171,7 +171,8 @@ class _Run:
 
     def _refused(self, error: ChildError) -> Arena:
         ended = error.code != 3
-        place = self._ending() if ended else None
+        began = not str(error).startswith("starting")  # otherwise no file was even opened
+        place = self._ending() if ended and began else None
         operator = None if place is None else self._nodes[place].name
         if failed := _FAILED.search(error.log):
             operator, place = failed[1], int(failed[2])

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from dlmo import deployable, microcontroller, records, sources
+from dlmo import deployable, microcontroller, records
 from dlmo.deployable import Deployable
 from dlmo.microcontroller import Board
 from dlmo.report import arenas
 from dlmo.report.arenas import Measured
-from dlmo.report.cited import cited
 from dlmo.report.comparison_tables import title
 
 
@@ -35,6 +34,11 @@ class One:
     held: Deployable | None
 
     @property
+    def keys(self) -> tuple[str, ...]:
+        """Keys of the records that it rests on."""
+        return (self.key, *((self.measured.key,) if self.measured else ()))
+
+    @property
     def computed(self) -> int | None:
         """Bytes of the values at the peak, from the file alone."""
         if self.held is not None:
@@ -57,8 +61,8 @@ class One:
 
     @property
     def estimated(self) -> bool:
-        """Whether `ram` and `runs` are computed, and not measured."""
-        return self.measured is None
+        """Whether `ram` is computed, and not measured."""
+        return self.measured is None or self.measured.bytes is None
 
     def verdict(self, board: Board) -> str:
         """Return how it stands with a board: fits, what it lacks, or that it does not run."""
@@ -82,9 +86,8 @@ FITS, STOPPED, UNKNOWN = "fits", "does not run", "?"
 """Verdicts, beside "no: flash", "no: RAM" and "no: flash and RAM"."""
 
 
-@cited
 def of(rows: pd.DataFrame, seed: int) -> list[One]:
-    """Return the deployables of a chapter's rows with one seed, in the order of the rows' network.
+    """Return the deployables of a chapter's rows with one seed.
 
     Args:
         rows: of `records.select`, without overrides.
@@ -98,7 +101,6 @@ def of(rows: pd.DataFrame, seed: int) -> list[One]:
 def _each(rows: pd.DataFrame, known: arenas.Arenas) -> Iterator[One]:
     for _, row in rows.iterrows():
         key = str(row["deployable_key"])
-        sources.note(key)
         place = records.kept(key)
         yield One(
             network=str(row["network"]),

@@ -52,7 +52,7 @@ def _cell(one: One, board: Board) -> str:
     verdict = one.verdict(board)
     if verdict == UNKNOWN:
         return MISSING
-    return f"{verdict} (est.)" if one.estimated else verdict
+    return f"{verdict} (est.)" if one.measured is None else verdict
 
 
 @cited

@@ -8,7 +8,7 @@ import pandas as pd
 
 from dlmo import microcontroller
 from dlmo.deployable import Deployable
-from dlmo.microcontroller import Patched
+from dlmo.microcontroller import Patched, Step
 from dlmo.report import charts, text
 from dlmo.report.cited import Table, cited
 from dlmo.report.comparison_charts import Drawn, NothingToDraw
@@ -178,13 +178,28 @@ def peak_sentence(one: One | None) -> str:
     """Say at which operator the peak is and what makes it."""
     if one is None or one.held is None:
         return f"The file is {MISSING}, or not kept here."
-    step = max(microcontroller.curve(one.held), key=lambda each: each.bytes)
-    total = len(microcontroller.curve(one.held))
+    steps = microcontroller.curve(one.held)
+    step = max(steps, key=lambda each: each.bytes)
     waits = f", while {text.kilobytes(step.others)} wait" if step.others else ""
-    return (
+    said = (
         f"The peak of {named(one)} is {text.kilobytes(step.bytes)}, at operator {step.place + 1} "
-        f"of {total}, {step.name}: it reads {text.kilobytes(step.inputs)} and writes "
+        f"of {len(steps)}, {step.name}: it reads {text.kilobytes(step.inputs)} and writes "
         f"{text.kilobytes(step.outputs)}{waits}."
+    )
+    return f"{said}{_within(steps, step)}"
+
+
+def _within(steps: Sequence[Step], peak: Step) -> str:
+    """Say what the peak would be if the program quantized the image itself."""
+    others = [step for step in steps if step.name != "QUANTIZE"]
+    if peak.name != "QUANTIZE" or peak.place != 0 or not others:
+        return ""
+    # The float image is gone before any other operator runs.
+    most = max(others, key=lambda step: step.bytes)
+    return (
+        " That is the image as floats beside the same image as integers. A program that fills in "
+        f"the integers itself needs {text.kilobytes(most.bytes)}, the peak of what follows "
+        f"({most.name}, operator {most.place + 1})."
     )
 
 
