@@ -63,7 +63,9 @@ def live_arenas(network: str = "vggnet") -> pd.DataFrame | None:
         return None
     images = datasets.load(live.DATASET).test.images[:IMAGES]
     with paths.inside(live.folder()):
-        rows = records.table().set_index("technique")
+        # Other chapters' checks may have left other networks there.
+        table = records.table()
+        rows = table[table["network"] == network].set_index("technique")
         keys = {name: str(rows.loc[name, "deployable_key"]) for name in techniques}
         lines = [{"technique": name, **_line(key, images)} for name, key in keys.items()]
     found = pd.DataFrame(lines)
