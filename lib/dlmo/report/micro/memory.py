@@ -17,9 +17,9 @@ from dlmo.report.micro.files import One, named
 from dlmo.report.text import MISSING, NONE
 
 _PARTS = {
-    "read": ("F16", "values that it reads"),
-    "written": ("FIQ", "values that it writes"),
-    "waiting": ("QAT", "values that wait for a later operator"),
+    "read": ("F16", "it reads"),
+    "written": ("FIQ", "it writes"),
+    "waiting": ("QAT", "waits for a later one"),
 }
 """What is in RAM at an operator: the technique whose colour it has, and its name."""
 
@@ -135,7 +135,7 @@ def curve_chart(one: One | None) -> Drawn:
     over = frame.drop_duplicates("place")
     ticks = (
         alt.Chart(over)
-        .mark_tick(color=charts.INK.light, thickness=2.5, width=18)
+        .mark_tick(color=charts.colour("BLQ").light, thickness=3, width=18)
         .encode(
             x=place,
             y="inplace:Q",
