@@ -18,7 +18,8 @@ def sentence(found: Catalogue, dataset: str) -> str:
     parts = [
         f"The strategy counts a measured arena as RAM for {text.part(len(able), len(pool), 'file')}"
         f" on {title(dataset)}, and leaves out {text.count(len(known) - len(able), 'file')} that "
-        "TFLite Micro was seen to refuse; for the others it estimates both from the file.",
+        "TFLite Micro was seen to refuse"
+        + ("." if len(known) == len(pool) else "; of the others it estimates both."),
         _paper(known),
     ]
     return " ".join(part for part in parts if part)
@@ -34,10 +35,8 @@ def _paper(known: list[Candidate]) -> str:
     said = f"The paper advises {text.listing(names, 'or')} for its low-end services:"
     if not refused:
         return f"{said} that runs under TFLite Micro."
-    count = text.part(len(refused), len(advised), "such file")
-    return f"{said} {count} does not run under TFLite Micro, however small it is. " + _instead(
-        known
-    )
+    whose = text.listing(one.name for one in refused)
+    return f"{said} {whose} cannot run under TFLite Micro, however small. {_instead(known)}"
 
 
 def _instead(known: list[Candidate]) -> str:
