@@ -28,7 +28,7 @@ def snow(
     n, height, width, _ = images.shape
     flakes = zoomed(chance.normal(mean, deviation, (n, height, width, 1)), larger)
     flakes = np.clip(np.where(flakes < least, 0, flakes), 0, 1)
-    flakes = smeared(flakes, radius, smear, chance.uniform(-135, -45, n))
+    flakes = smeared(flakes, radius, smear, chance.uniform(-135, -45, len(images)))
     grey = (images @ _GREY)[..., None]
     pale = share * images + (1 - share) * np.maximum(images, 1.5 * grey + 0.5)
     return pale + flakes + np.rot90(flakes, 2, axes=(1, 2))

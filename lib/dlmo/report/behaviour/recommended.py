@@ -141,8 +141,13 @@ def _firmer(
 
 
 @cited
-def table(found: list[Looked]) -> Table:
-    """Return what accuracy hides of each recommended file, beside its float parent."""
+def table(found: list[Looked], name: str = "recommended") -> Table:
+    """Return what accuracy hides of each recommended file, beside its float parent.
+
+    Args:
+        found: the files.
+        name: of the table, on its page.
+    """
     lines = [
         {
             "Service": text.listing(one.services),
@@ -157,7 +162,7 @@ def table(found: list[Looked]) -> Table:
         lines = [{"Service": NONE, "Recommended": MISSING}]
     caption = "What accuracy hides of the files that are recommended for the paper's services."
     return tables.styled(
-        pd.DataFrame(lines), caption=caption, name="recommended", wrap=["Recommended"]
+        pd.DataFrame(lines), caption=caption, name=name, wrap=["Recommended"]
     )
 
 
