@@ -73,7 +73,7 @@ def planted() -> Behaviour:
     """BLQ is NQ; FIQ fails as often on others; PRN loses class 3 with every seed."""
     base = some(0.25, 1)
     swapped = base.copy()
-    lost, won = np.flatnonzero(~base)[:60], np.flatnonzero(base)[:60]
+    lost, won = np.flatnonzero(~base)[:30], np.flatnonzero(base)[:30]
     swapped[lost], swapped[won] = True, False
     files = [file("BLQ", 0, base, "w0"), file("FIQ", 0, swapped, "w0")]
     for seed in range(4):
@@ -196,8 +196,8 @@ def test_the_test_of_a_class_counts_what_no_file_gets_right(planted):
 def test_the_tally_adds_up(planted):
     frame = images.tally(planted).set_index("technique")
     fiq = frame.loc["FIQ"]
-    assert (fiq["broken"], fiq["mended"]) == pytest.approx((60 / N, 60 / N))
-    assert fiq["another"] == pytest.approx(120 / N)
+    assert (fiq["broken"], fiq["mended"]) == pytest.approx((30 / N, 30 / N))
+    assert fiq["another"] == pytest.approx(60 / N)
     assert fiq["p"] == pytest.approx(1)
     assert frame.loc["BLQ", "another"] == 0
     gap = gathering.less(planted, "PRN", gathering.right).interval.estimate
@@ -260,7 +260,7 @@ def test_chance_alone_makes_what_simulation_makes():
 
 @pytest.mark.parametrize(("fault", "truth"), [(0.0, 0.0), (0.12, 0.12)])
 def test_the_interval_of_the_error_covers(fault, truth, monkeypatch):
-    monkeypatch.setattr(calibration, "REPLICATES", 200)
+    monkeypatch.setattr(calibration, "REPLICATES", 100)
     dice = np.random.default_rng(5)
     inside = 0
     for _ in range(40):
@@ -279,7 +279,7 @@ def test_a_file_that_promises_too_much_is_found(planted):
     assert known.less("FIQ").word == "higher"
     assert known.less("BLQ").word == "equivalent"
     assert known.errors["FIQ"].estimate == pytest.approx(0.95 - files["FIQ", 0].accuracy)
-    assert "of FIQ it is higher" in calibration.sentence(known).replace("Of FIQ", "of FIQ")
+    assert "of FIQ and PRN it is higher" in calibration.sentence(known)
 
 
 # Corrupted images ---------------------------------------------------------------------------------
