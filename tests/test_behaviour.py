@@ -315,7 +315,7 @@ def test_a_kind_that_hurts_is_found_and_no_other(damaged):
     assert change.interval.estimate == pytest.approx((first - second).mean() / 15)
     assert "FIQ with fog" in damage.sentence(damaged, frame)
     table = damage.table(damaged).data.set_index("Technique")
-    assert table.loc["FIQ", "Conditions told apart"] == "5 of 75"
+    assert table.loc["FIQ", "Told apart"] == "5 of 75"
     assert "PRN" not in table.index
     assert damage.corrupted(damaged, "PRN").word == "none"
 
@@ -351,7 +351,7 @@ def test_equal_accuracy_on_other_images_is_not_similar_behaviour(planted):
     assert found["BLQ"].similar("corrupted") is None
     assert "corrupted" not in found["BLQ"].known
     line = answer.table(planted, found).data.set_index("Technique").loc["FIQ"]
-    assert line["Images with another class"].endswith("≠")
+    assert line["Other class"].endswith("≠")
     assert line["Corrupted images"] == text.MISSING
 
 

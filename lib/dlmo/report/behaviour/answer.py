@@ -13,7 +13,6 @@ from dlmo.report.behaviour.gathering import (
     Change,
     about,
     less,
-    points,
     right,
 )
 from dlmo.report.cited import Table, cited
@@ -105,15 +104,16 @@ def table(found: Behaviour, behaves: Mapping[str, Behaves]) -> Table | NothingTo
 def _line(found: Behaviour, one: Behaves) -> dict[str, str]:
     changes = one.changes
     another = changes["images"].interval.estimate
+    kappa = errors.agreement(found, one.technique).interval.estimate
     classes = text.MISSING if one.classes is None else "{} of {}".format(*one.classes)
     return {
         "Technique": one.technique,
-        "Accuracy": _cell(one, "accuracy", points(changes["accuracy"])),
+        "Accuracy": _cell(one, "accuracy", _short(changes["accuracy"])),
         "Classes told apart": _cell(one, "classes", classes),
-        "Images with another class": _cell(one, "images", text.figure(100 * another, 2)),
+        "Other class": _cell(one, "images", text.figure(100 * another, 2)),
         "Calibration error": _cell(one, "calibration", _short(changes["calibration"])),
         "Corrupted images": _cell(one, "corrupted", _short(changes["corrupted"])),
-        "Kappa of errors": errors.written(errors.agreement(found, one.technique).interval),
+        "Kappa of errors": text.figure(kappa, 2),
     }
 
 

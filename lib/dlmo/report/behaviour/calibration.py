@@ -184,18 +184,13 @@ def _line(known: Calibration, name: str) -> dict[str, str]:
         "Technique": name,
         "Right (%)": text.figure(100 * one.accuracy, 1),
         "Confidence (%)": text.figure(100 * float(one.confidence.mean()), 1),
-        "Calibration error (points)": _points(known.errors[name]),
+        "Error (points)": _points(known.errors[name]),
         "by chance": text.figure(100 * by_chance(one.confidence), 2),
         "Less NQ (points)": text.NONE
         if less.word == "none"
         else text.difference_with_interval(less.interval),
-        "Sure (%)": text.figure(100 * float(sure.mean()), 1),
-        "Of these wrong (%)": text.figure(100 * float(_wrong(one, sure)), 1),
+        "Sure and wrong (%)": text.figure(100 * float((sure & ~one.right).mean()), 1),
     }
-
-
-def _wrong(one: File, sure: NDArray[np.bool_]) -> float:
-    return float((~one.right[sure]).mean()) if sure.any() else float("nan")
 
 
 def _points(interval: Interval) -> str:

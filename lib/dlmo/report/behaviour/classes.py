@@ -135,8 +135,15 @@ def chart(found: Behaviour, frame: pd.DataFrame) -> alt.LayerChart | NothingToDr
     dots = base.mark_point(size=75, opacity=0.8).encode(
         shape=shape("told", {TOLD: "diamond", OPEN: "circle"}, drawn, "From no difference")
     )
-    means = base.mark_tick(thickness=3, size=22, tooltip=False, aria=False).encode(
-        x=alt.X("mean(points):Q")
+    averages = drawn.groupby("technique", sort=False, as_index=False)["points"].mean()
+    means = (
+        alt.Chart(averages)
+        .mark_tick(thickness=3, size=24, tooltip=False, aria=False)
+        .encode(
+            x="points:Q",
+            y=alt.Y("technique:N", sort=shown, title=None),
+            color=alt.Color("technique:N", scale=charts.scale(shown), legend=None),
+        )
     )
     zero = alt.Chart(alt.sequence(0, 1)).mark_rule(
         strokeDash=[4, 3], color=charts.MUTED.light, tooltip=False, aria=False

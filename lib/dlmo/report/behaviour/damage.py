@@ -19,7 +19,6 @@ from dlmo.report.behaviour.gathering import (
     points,
     right_corrupted,
 )
-from dlmo.report.behaviour.images import rests_on
 from dlmo.report.cited import Table, cited
 from dlmo.report.comparison import PARENT
 from dlmo.report.comparison_charts import NothingToDraw, shape
@@ -169,9 +168,9 @@ def notes(found: Behaviour) -> dict[str, str]:
     return {
         "note_damage": (
             f"{n:,} test images, as many of each class, in {kinds} kinds of corruption and "
-            f"{severities} severities. Intervals of a file are over the images, each counted once "
-            "with all its forms. Beyond clean is how much larger the difference is than on the "
-            "same images uncorrupted. Conditions are kinds in one severity, told apart by "
+            f"{severities} severities; clean and corrupted are means over the seeds. Intervals of a "
+            "file are over the images, each counted once with all its forms. Beyond clean is how much larger the difference is than on the "
+            "same images uncorrupted. Told apart are conditions (a kind in one severity) by "
             "McNemar's exact test or a paired t-test over seeds, corrected for their number."
         )
     }
@@ -196,12 +195,11 @@ def _line(found: Behaviour, name: str, told: dict[str, tuple[int, int]]) -> dict
     other = name != PARENT and bool(_pairs(found, name))
     return {
         "Technique": name,
-        "Rests on": rests_on(found, name) if other else text.count(len(files), "seed"),
         "Clean (%)": text.figure(100 * float(np.mean(clean)), 1),
         "Corrupted (%)": text.figure(100 * float(np.mean(rough)), 1),
         "Less NQ (points)": points(corrupted(found, name)) if other else text.NONE,
         "beyond clean (points)": points(extra(found, name)) if other else text.NONE,
-        "Conditions told apart": "{} of {}".format(*told[name]) if name in told else text.NONE,
+        "Told apart": "{} of {}".format(*told[name]) if name in told else text.NONE,
     }
 
 

@@ -161,9 +161,7 @@ def table(found: list[Looked], name: str = "recommended") -> Table:
     if not lines:
         lines = [{"Service": NONE, "Recommended": MISSING}]
     caption = "What accuracy hides of the files that are recommended for the paper's services."
-    return tables.styled(
-        pd.DataFrame(lines), caption=caption, name=name, wrap=["Recommended"]
-    )
+    return tables.styled(pd.DataFrame(lines), caption=caption, name=name, wrap=["Recommended"])
 
 
 def _cell(one: Looked, written: str) -> str:
