@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -428,18 +427,18 @@ def test_claims_about_accuracy_are_judged_on_corrupted_images_besides():
 
 @pytest.fixture
 def own(tmp_path, monkeypatch):
-    for name in ("results", "models"):
-        folder = tmp_path / name
-        shutil.copytree(paths.ROOT / f"data/{name}/digits/vggnet", folder / "digits/vggnet")
-        monkeypatch.setenv(f"DLMO_{name.upper()}", str(folder))
-    monkeypatch.setenv("DLMO_STORE", str(tmp_path / "store"))
+    for name in ("results", "models", "store"):
+        monkeypatch.setenv(f"DLMO_{name.upper()}", str(tmp_path / name))
     return tmp_path
 
 
+TRAINED = ("measure", "-d", "digits", "-n", "vggnet", "-t", "NQ", "--profile", "smoke")
 SELECTED = ("robustness", "-d", "digits", "-n", "vggnet", "-t", "NQ,PRN", "--profile", "smoke")
 
 
 def test_the_command_measures_once_and_leaves_out_what_is_not_there(own, capsys):
+    assert cli.run_command([*TRAINED, "--no-latency", "--no-cost", "--yes", "--workers", "1"]) == 0
+    capsys.readouterr()
     assert cli.run_command([*SELECTED, "--images", "20", "--workers", "1"]) == 0
     said = capsys.readouterr().err
     assert "1 of 1 files to measure" in said

@@ -168,10 +168,11 @@ def notes(found: Behaviour) -> dict[str, str]:
     return {
         "note_damage": (
             f"{n:,} test images, as many of each class, in {kinds} kinds of corruption and "
-            f"{severities} severities; clean and corrupted are means over the seeds. Intervals of a "
-            "file are over the images, each counted once with all its forms. Beyond clean is how much larger the difference is than on the "
-            "same images uncorrupted. Told apart are conditions (a kind in one severity) by "
-            "McNemar's exact test or a paired t-test over seeds, corrected for their number."
+            f"{severities} severities; clean and corrupted are means over the seeds. Intervals of "
+            "a file are over the images, each counted once with all its forms. Beyond clean is how "
+            "much larger the difference is than on the same images uncorrupted. Told apart are "
+            "conditions (a kind in one severity) by McNemar's exact test or a paired t-test over "
+            "seeds, corrected for their number."
         )
     }
 
