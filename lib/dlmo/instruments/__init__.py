@@ -5,6 +5,7 @@ kernels do), so none runs in this one: an abort becomes a `UserError`, never a d
 """
 
 from dlmo.instruments import micro
+from dlmo.instruments.damage import Robustness, robustness
 from dlmo.instruments.delegation import delegated
 from dlmo.instruments.footprint import Memory, memory
 from dlmo.instruments.micro import Arena, arena
@@ -18,6 +19,7 @@ __all__ = [
     "Latency",
     "Memory",
     "Predictions",
+    "Robustness",
     "Settings",
     "Timing",
     "accuracy",
@@ -26,7 +28,14 @@ __all__ = [
     "latency",
     "memory",
     "micro",
+    "robustness",
 ]
 
-REVISIONS: dict[str, int] = {"accuracy": 1, "arena": 1, "latency": 1, "memory": 1}
+REVISIONS: dict[str, int] = {
+    "accuracy": 1,
+    "arena": 1,
+    "latency": 1,
+    "memory": 1,
+    "robustness": 1,
+}
 """Raised when a change of code changes what an instrument says."""
