@@ -20,6 +20,7 @@ from dlmo.cli import (
     measure,
     recommend,
     records,
+    replay,
     reproduce,
     run,
     sweep,
@@ -48,6 +49,7 @@ app.command("reproduce")(reproduce.reproduce)
 app.command("inspect")(inspect.inspect)
 app.command("export")(export.export)
 app.command("sweep")(sweep.sweep)
+app.command("replay")(replay.replay)
 
 
 def _version(wanted: bool) -> None:

@@ -4,24 +4,41 @@ An interpreter can abort the process that it runs in (some full integer files wi
 kernels do), so none runs in this one: an abort becomes a `UserError`, never a dead kernel.
 """
 
+from dlmo.instruments.camera import Camera, camera
 from dlmo.instruments.delegation import delegated
 from dlmo.instruments.footprint import Memory, memory
+from dlmo.instruments.operators import Operators, operators
 from dlmo.instruments.predictions import Predictions, accuracy
 from dlmo.instruments.process import Kernels, Settings
-from dlmo.instruments.timing import Latency, Timing, latency
+from dlmo.instruments.timing import Latency, Timing, Turn, latencies, latency, refusals
 
 __all__ = [
+    "Camera",
     "Kernels",
     "Latency",
     "Memory",
+    "Operators",
     "Predictions",
     "Settings",
     "Timing",
+    "Turn",
     "accuracy",
+    "camera",
     "delegated",
+    "latencies",
     "latency",
     "memory",
+    "operators",
+    "refusals",
 ]
 
-REVISIONS: dict[str, int] = {"accuracy": 1, "latency": 1, "memory": 1}
+REVISIONS: dict[str, int] = {
+    "accuracy": 1,
+    "camera": 1,
+    "device": 1,
+    "latency": 1,
+    "memory": 1,
+    "operators": 1,
+    "runtimes": 1,
+}
 """Raised when a change of code changes what an instrument says."""

@@ -88,7 +88,9 @@ def run(
 
 def _wait(folder: Path, how: Settings, seconds: float) -> int | None:
     """Return the child's exit status, None where it had to be killed after `seconds`."""
-    command = [str(how.runtime or sys.executable), "-P", str(_CHILD), str(folder)]
+    # Older Pythons don't know -P, which keeps the modules beside the script out of its way.
+    safe = ("-I",) if how.runtime else ("-P",)
+    command = [str(how.runtime or sys.executable), *safe, str(_CHILD), str(folder)]
     with (folder / "stderr.txt").open("wb") as stderr:
         try:
             process = subprocess.Popen(
