@@ -15,6 +15,7 @@ from dlmo.cli import (
     claims,
     data,
     export,
+    import_,
     inspect,
     keep,
     measure,
@@ -50,6 +51,7 @@ app.command("inspect")(inspect.inspect)
 app.command("export")(export.export)
 app.command("sweep")(sweep.sweep)
 app.command("replay")(replay.replay)
+app.command("import")(import_.import_)
 
 
 def _version(wanted: bool) -> None:

@@ -342,6 +342,7 @@ def _timed(keys: Mapping[str, str]) -> Iterator[records.Measurement]:
     for record in _measurements().values():
         identity = record.identity
         wanted = identity.instrument == "latency" and identity.settings.get("threads") == 1
+        wanted &= "runtime" not in identity.settings and "ratio" in record.values
         if wanted and identity.deployable in keys and identity.settings.get("kernels") in KERNELS:
             yield record
 

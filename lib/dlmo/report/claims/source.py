@@ -81,6 +81,22 @@ class Kept:
                 found.setdefault(place, []).append(record)
         return found
 
+    @cached_property
+    def cut(self) -> dict[tuple[str, str, str], list[records.Measurement]]:
+        """The times of single operators, by file, kernels and the runtime's package."""
+        found: dict[tuple[str, str, str], list[records.Measurement]] = {}
+        for record in self.by_key.values():
+            if (
+                isinstance(record, records.Measurement)
+                and record.identity.instrument == "operators"
+            ):
+                if "shares" in record.values:
+                    runtime = str(record.values["runtime"]).split(" ")[0]
+                    kernels = str(record.identity.settings["kernels"])
+                    place = (record.identity.deployable, kernels, runtime)
+                    found.setdefault(place, []).append(record)
+        return found
+
 
 @dataclass(frozen=True)
 class Source:
@@ -170,6 +186,10 @@ class Source:
     def timed(self, deployable: str) -> list[records.Measurement]:
         """Return the latencies of a file with these kernels and this runtime, one thread."""
         return self.kept.timed.get((deployable, self.kernels, self.runtime), [])
+
+    def cut(self, deployable: str) -> list[records.Measurement]:
+        """Return the times of a file's operators with these kernels and this runtime."""
+        return self.kept.cut.get((deployable, self.kernels, self.runtime), [])
 
     def right(self, key: str) -> np.ndarray:
         """Return which test images a file classifies rightly, bool [n].
