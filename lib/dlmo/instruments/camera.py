@@ -7,7 +7,7 @@ rounded integers, from a table of 256 values).
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,7 +98,10 @@ def camera(
         _check(file)
     order = list(dict.fromkeys(files.values()))
     job = {"paths": order, "rounds": rounds, "seconds": seconds / processes}
-    given = {"picture": picture(seed), "table": (preprocessing or Preprocessing()).table()}
+    given: dict[str, NDArray[Any]] = {
+        "picture": picture(seed),
+        "table": (preprocessing or Preprocessing()).table(),
+    }
     with machine.quiet():
         answers = [
             run("camera", {**job, "seed": seed + at}, given, how=how, seconds=60 + 4 * seconds)

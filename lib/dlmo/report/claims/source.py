@@ -86,15 +86,13 @@ class Kept:
         """The times of single operators, by file, kernels and the runtime's package."""
         found: dict[tuple[str, str, str], list[records.Measurement]] = {}
         for record in self.by_key.values():
-            if (
-                isinstance(record, records.Measurement)
-                and record.identity.instrument == "operators"
-            ):
-                if "shares" in record.values:
-                    runtime = str(record.values["runtime"]).split(" ")[0]
-                    kernels = str(record.identity.settings["kernels"])
-                    place = (record.identity.deployable, kernels, runtime)
-                    found.setdefault(place, []).append(record)
+            if not isinstance(record, records.Measurement):
+                continue
+            identity, values = record.identity, record.values
+            if identity.instrument == "operators" and "shares" in values:
+                runtime = str(values["runtime"]).split(" ")[0]
+                place = (identity.deployable, str(identity.settings["kernels"]), runtime)
+                found.setdefault(place, []).append(record)
         return found
 
 
