@@ -35,7 +35,7 @@ def python() -> Path:
     folder = paths.store() / "runtimes" / f"{PACKAGE}-{VERSION}"
     found = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_suffix(".lock"), is_singleton=False):
+    with FileLock(folder.with_name(f"{folder.name}.lock"), is_singleton=False):
         if not (folder / "done").exists():
             shutil.rmtree(folder, ignore_errors=True)
             _make(folder, found)

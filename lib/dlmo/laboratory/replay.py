@@ -49,7 +49,8 @@ class Configuration(NamedTuple):
     @property
     def name(self) -> str:
         """As `runtimes` records write it: `xnnpack, 1`, `tflite-runtime 2.14.0, xnnpack, 1`."""
-        return ", ".join(map(str, dict(reversed(self.settings.items())).values()))
+        runtime = f"{older.NAME}, " if self.older else ""
+        return f"{runtime}{self.kernels}, {self.threads}"
 
 
 TODAY = Configuration("xnnpack", 1)
