@@ -8,8 +8,8 @@ from dlmo.chapter.adviser import adviser
 from dlmo.chapter.asked import Asked, ask, notebook, trials
 from dlmo.chapter.glue import glue
 from dlmo.chapter.head import head
-from dlmo.chapter.live import live_check
-from dlmo.chapter.measuring import pending, rows, select, sweep
+from dlmo.chapter.live import live_check, live_operators
+from dlmo.chapter.measuring import pending, replay, rows, select, sweep
 
 __all__ = [
     "Asked",
@@ -18,8 +18,10 @@ __all__ = [
     "glue",
     "head",
     "live_check",
+    "live_operators",
     "notebook",
     "pending",
+    "replay",
     "rows",
     "select",
     "sweep",

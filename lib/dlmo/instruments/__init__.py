@@ -7,7 +7,7 @@ kernels do), so none runs in this one: an abort becomes a `UserError`, never a d
 from dlmo.instruments.camera import Camera, camera
 from dlmo.instruments.delegation import delegated
 from dlmo.instruments.footprint import Memory, memory
-from dlmo.instruments.operators import Operators, operators
+from dlmo.instruments.operators import Operators, chained, operators
 from dlmo.instruments.predictions import Predictions, accuracy
 from dlmo.instruments.process import Kernels, Settings
 from dlmo.instruments.timing import Latency, Timing, Turn, latencies, latency, refusals
@@ -24,6 +24,7 @@ __all__ = [
     "Turn",
     "accuracy",
     "camera",
+    "chained",
     "delegated",
     "latencies",
     "latency",

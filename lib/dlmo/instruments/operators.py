@@ -108,6 +108,22 @@ def operators(
     return _operators(found, cut, places, how, answers, difference, seed)
 
 
+def chained(path: Path, *, kernels: str = "builtin", seed: int = 0) -> tuple[int, float]:
+    """Run a file, and its operators one after the other, without timing either.
+
+    Returns:
+        The number of operators, and the largest difference between the two outputs.
+
+    Raises:
+        UserError: the file can't be used, or the runtime failed.
+    """
+    how, path = settings(kernels, 1), Path(path).absolute()
+    with tempfile.TemporaryDirectory(prefix="dlmo-") as name:
+        cut = parts(deployable.read(path))
+        files = [_written(Path(name), part) for part in cut]
+        return len(cut), _chain(path, cut, files, how, seed)
+
+
 def _written(folder: Path, part: Part) -> str:
     file = folder / f"operator-{part.place:03d}.tflite"
     file.write_bytes(part.data)

@@ -238,6 +238,17 @@ def operators(rows: pd.DataFrame, seed: int) -> pd.DataFrame:
     return _in_order(lines, rows, _OPERATORS)
 
 
+def first(found: pd.DataFrame) -> str:
+    """Return the runtime of the first row, today's; "" where there is none."""
+    return str(found["where"].iloc[0]) if len(found) else ""
+
+
+def last(found: pd.DataFrame) -> str:
+    """Return the oldest runtime in the rows; "" where there is none."""
+    older = [one for one in found["where"] if not one.startswith("LiteRT")]
+    return str((older or list(found["where"]) or [""])[-1])
+
+
 # Camera -------------------------------------------------------------------------------------------
 
 

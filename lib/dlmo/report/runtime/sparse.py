@@ -1,9 +1,9 @@
 """Would zeros make a file faster? What XNNPACK's sparse kernels ask for, held against the file.
 
-XNNPACK computes a network with its sparse kernels only where all of these hold: the processor is an
-Arm one (on x86 with AVX its authors expect the dense kernels to be faster, and the sparse ones are
-off); the network begins with a 3×3 convolution of stride 2 on 3 channels; and at least two thirds of
-the weights of a 1×1 convolution are zero. Only 1×1 convolutions become sparse.
+XNNPACK computes a network with its sparse kernels only where all of these hold: the processor is
+an Arm one (on x86 with AVX its authors expect the dense kernels to be faster, and the sparse ones
+are off); the network begins with a 3×3 convolution of stride 2 on 3 channels; and at least two
+thirds of the weights of a 1×1 convolution are zero. Only 1×1 convolutions become sparse.
 """
 
 from dataclasses import dataclass
