@@ -4,15 +4,15 @@ Each frame is of one dataset, network and profile, pools the seeds, and keeps to
 measured last: two machines make no average.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from functools import wraps
+from typing import Any, ParamSpec
 
 import numpy as np
 import pandas as pd
 
 from dlmo import records, sources
 from dlmo.report import comparison, statistics
-from dlmo.report.cited import cited
 from dlmo.report.statistics import Interval
 
 PARENT = "NQ"
@@ -25,6 +25,22 @@ KERNELS = {
 """How prose writes the kernels."""
 
 _PACKAGES = {"ai-edge-litert": "LiteRT"}
+
+
+P = ParamSpec("P")
+
+
+def _noting(function: Callable[P, pd.DataFrame]) -> Callable[P, pd.DataFrame]:
+    """Let a frame know the records that it was read from, and no others."""
+
+    @wraps(function)
+    def noting(*args: P.args, **kwargs: P.kwargs) -> pd.DataFrame:
+        with sources.collecting() as found:
+            frame = function(*args, **kwargs)
+        frame.attrs["sources"] = sorted(found)
+        return frame
+
+    return noting
 
 
 def where(runtime: str, kernels: str) -> str:
@@ -84,7 +100,7 @@ _LATENCY = (
 )
 
 
-@cited
+@_noting
 def latencies(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the latency of each technique in each configuration, or why there is none.
 
@@ -168,7 +184,7 @@ def _wide(sets: Sequence[str]) -> list[str]:
 # The same file on another runtime -----------------------------------------------------------------
 
 
-@cited
+@_noting
 def across(rows: pd.DataFrame) -> pd.DataFrame:
     """Return each file's time elsewhere over its own on today's XNNPACK with one thread.
 
@@ -212,7 +228,7 @@ _OPERATORS = (
 )
 
 
-@cited
+@_noting
 def operators(rows: pd.DataFrame, seed: int) -> pd.DataFrame:
     """Return the operators of one seed's files with their shares of the time, a row an operator."""
     lines = []
@@ -252,7 +268,7 @@ def last(found: pd.DataFrame) -> str:
 # Camera -------------------------------------------------------------------------------------------
 
 
-@cited
+@_noting
 def camera(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the way from a camera's picture to the first choice, of the first seed of each.
 
@@ -282,7 +298,7 @@ def camera(rows: pd.DataFrame) -> pd.DataFrame:
 # Boards -------------------------------------------------------------------------------------------
 
 
-@cited
+@_noting
 def devices(rows: pd.DataFrame) -> pd.DataFrame:
     """Return what boards measured, of which `dlmo import` made records.
 

@@ -18,6 +18,11 @@ def _with(line: "pd.Series") -> str:
     return text.ratio_with_interval(Interval(line["ratio"], line["low"], line["high"], 1))
 
 
+def _within(line: "pd.Series") -> str:
+    """Return a ratio with its interval, to stand in brackets."""
+    return _with(line).replace(" (", ", ").rstrip(")")
+
+
 @cited
 def replayed(latencies: pd.DataFrame) -> str:
     """Say on which runtimes 8-bit files are slower than NQ, and on which faster; one thread."""
@@ -37,7 +42,7 @@ def replayed(latencies: pd.DataFrame) -> str:
             ("not to be told from NQ", group[(group["low"] <= 1) & (group["high"] >= 1)]),
         ):
             if len(lines):
-                named = [f"{line['technique']} ({_with(line)})" for _, line in lines.iterrows()]
+                named = [f"{line['technique']} ({_within(line)})" for _, line in lines.iterrows()]
                 verb = "is" if len(named) == 1 else "are"
                 parts.append(f"{text.listing(named)} {verb} {word}")
         said.append(f"On {place}, {'; '.join(parts)}.")
