@@ -157,11 +157,13 @@ def _starting(
     loads, firsts, own, tails = [], [], [], []
     for one in group:
         base = bases.get((*place, str(one.identity.settings.get("baseline"))))
-        mine = one.values
-        if base is None or "loads" not in mine or "loads" not in base.values:
+        if base is None:
             continue
-        loads += [a / b for a, b in zip(mine["loads"], base.values["loads"], strict=False)]
-        firsts += [a / b for a, b in zip(mine["firsts"], base.values["firsts"], strict=False)]
+        mine, theirs = _by_process(one), _by_process(base)
+        if not mine or not theirs:
+            continue
+        loads += [a / b for a, b in zip(mine["loads"], theirs["loads"], strict=False)]
+        firsts += [a / b for a, b in zip(mine["firsts"], theirs["firsts"], strict=False)]
         own += [a / b for a, b in zip(mine["firsts"], mine["medians"], strict=True)]
         tails += [a / b for a, b in zip(mine["p99s"], mine["medians"], strict=True)]
     if not loads:
@@ -173,6 +175,25 @@ def _starting(
         for end, value in (("", one.estimate), ("_low", one.low), ("_high", one.high))
     }
     return {**spans, "first_steady": geometric(own).estimate}
+
+
+_LISTS = {
+    "loads": "load_milliseconds",
+    "firsts": "first_milliseconds",
+    "medians": "milliseconds",
+    "p99s": "p99_milliseconds",
+}
+"""Times by process, and what older records have in their place: one number over all processes."""
+
+
+def _by_process(one: records.Measurement) -> dict[str, list[float]]:
+    """Return a record's times, a number a process; empty where it has none."""
+    values = one.values
+    if all(name in values for name in _LISTS):
+        return {name: values[name] for name in _LISTS}
+    if all(name in values for name in _LISTS.values()):
+        return {name: [values[single]] for name, single in _LISTS.items()}
+    return {}
 
 
 def _wide(sets: Sequence[str]) -> list[str]:

@@ -33,7 +33,9 @@ def ratios(latencies: pd.DataFrame, techniques: Sequence[str], threads: int) -> 
     """
     chosen = latencies[latencies["threads"] == threads]
     cells = {
-        (line["technique"], line["where"]): REFUSED if line["reason"] else _ratio(line)
+        (line["technique"], line["where"]): REFUSED
+        if isinstance(line["reason"], str)
+        else _ratio(line)
         for _, line in chosen.iterrows()
     }
     places = list(dict.fromkeys(chosen["where"]))

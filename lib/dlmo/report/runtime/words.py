@@ -73,21 +73,27 @@ def verdict(latencies: pd.DataFrame) -> str:
 def threads(latencies: pd.DataFrame) -> str:
     """Say whether a second thread changes what is faster than NQ."""
     known = latencies[latencies["ratio"].notna() & (latencies["technique"] != "NQ")]
-    pairs = known.pivot_table(
-        index=["technique", "where"], columns="threads", values="ratio", sort=False
-    )
-    if not {1, 2} <= set(pairs.columns) or pairs[[1, 2]].dropna().empty:
+    names = ["technique", "where"]
+    one, two = (known[known["threads"] == number].set_index(names) for number in (1, 2))
+    both = [place for place in one.index if place in two.index]
+    if not both:
         return f"What a second thread changes is {MISSING}."
-    both = pairs[[1, 2]].dropna()
-    turned = both[(both[1] < 1) != (both[2] < 1)]
+    turned = [
+        f"{technique} on {place}"
+        for technique, place in both
+        if {_side(one.loc[(technique, place)]), _side(two.loc[(technique, place)])} == {-1, 1}
+    ]
     said = (
         f"Of {text.count(len(both), 'ratio')} that were measured with one and with two threads, "
-        f"{text.number_word(len(turned))} lie on the other side of NQ with the second thread"
+        f"{text.number_word(len(turned))} {'lies' if len(turned) == 1 else 'lie'} on the other "
+        "side of NQ with the second thread"
     )
-    if turned.empty:
-        return f"{said}."
-    named = text.listing(f"{technique} on {place}" for technique, place in turned.index)
-    return f"{said}: {named}."
+    return f"{said}: {text.listing(turned)}." if turned else f"{said}."
+
+
+def _side(line: "pd.Series") -> int:
+    """Return -1 for faster than NQ, 1 for slower, 0 where the interval holds both."""
+    return int(line["low"] > 1) - int(line["high"] < 1)
 
 
 @cited
@@ -101,7 +107,7 @@ def reasons(latencies: pd.DataFrame) -> str:
     groups = refused.groupby(["where", "reason"], sort=False)["technique"]
     said: dict[str, list[str]] = {}
     for (place, reason), names in groups:
-        heard = str(reason).split(": ", 2)[-1][:160].rstrip(".")
+        heard = str(reason).split(": ", 2)[-1].split(". ")[0][:160].rstrip(".")
         said.setdefault(f"On {place} {{names}} not run: \u201c{heard}\u201d.", []).extend(names)
     return " ".join(
         line.format(names=f"{text.listing(names)} {'does' if len(names) == 1 else 'do'}")
@@ -169,15 +175,23 @@ def undelegated(operators: pd.DataFrame) -> str:
     chosen = operators[operators["kernels"] == "xnnpack"]
     if chosen.empty:
         return f"What XNNPACK takes over is {MISSING}."
-    said = []
-    for (place, technique), group in chosen.groupby(["where", "technique"], sort=False):
+    return " ".join(_taken_over(str(place), one) for place, one in chosen.groupby("where"))
+
+
+def _taken_over(place: str, chosen: pd.DataFrame) -> str:
+    """Say of one runtime which files XNNPACK computes as a whole, and what it leaves of others."""
+    whole, rest = [], []
+    for technique, group in chosen.groupby("technique", sort=False):
         left = group[~group["delegated"].astype(bool)]
         share = float(left["share"].sum() / group["share"].sum())
-        said.append(
-            f"of {technique} on {place} {text.number_word(len(left))} of {len(group)}"
-            + (f" ({text.percent(share, 0)} of the time)" if len(left) else "")
-        )
-    return f"XNNPACK leaves to the built-in kernels: {'; '.join(said)}."
+        if left.empty:
+            whole.append(str(technique))
+        else:
+            number = text.part(len(left), len(group), "operator")
+            rest.append(f"{number} of {technique} ({text.percent(share, 0)} of the time)")
+    parts = [f"XNNPACK takes over {text.listing(whole)} as a whole"] if whole else []
+    parts += [f"it leaves to the built-in kernels {text.listing(rest)}"] if rest else []
+    return f"On {place}, {'; '.join(parts)}."
 
 
 @cited
