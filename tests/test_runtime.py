@@ -24,7 +24,6 @@ from dlmo.instruments import (
     refusals,
 )
 from dlmo.instruments.process import settings
-from dlmo.laboratory import replay
 from dlmo.report import cited
 from dlmo.report.claims import comparing
 from dlmo.report.runtime import charts, read, sparse, tables, words
@@ -136,6 +135,8 @@ def test_runtimes_take_turns_and_each_has_its_result(files: Path, own_locks: Non
 
 
 def test_what_a_runtime_refuses_is_told_file_by_file(files: Path) -> None:
+    from dlmo.laboratory import replay
+
     paths_ = {"good": files / "narrow.tflite", "dead": files / "dead_int8.tflite"}
     assert refusals(paths_, settings("builtin", 1)) == {}
     found = refusals(paths_, settings("reference", 1))
@@ -198,6 +199,8 @@ def replayed(
     own_records: Path, own_locks: None, files: Path, monkeypatch: pytest.MonkeyPatch
 ) -> dict[str, records.Deployable]:
     """A family on today's runtime: one file aborts the reference kernels."""
+    from dlmo.laboratory import replay
+
     monkeypatch.setattr(older, "python", lambda: (_ for _ in ()).throw(UserError("no wheel")))
     few = tuple(way for way in replay.CONFIGURATIONS if way.threads == 1)
     monkeypatch.setattr(replay, "CONFIGURATIONS", few)
@@ -212,6 +215,8 @@ def replayed(
 def test_a_replay_is_recorded_read_back_and_not_measured_twice(
     replayed: dict[str, records.Deployable], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from dlmo.laboratory import replay
+
     before = records.every()
     rows = records.select()
     timed = read.latencies(rows)

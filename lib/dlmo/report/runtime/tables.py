@@ -22,6 +22,10 @@ def _ratio(line: "pd.Series", name: str = "") -> str:
     return text.ratio_with_interval(Interval(middle, line[ends[0]], line[ends[1]], 1))
 
 
+def _cell(line: "pd.Series") -> str:
+    return REFUSED if isinstance(line["reason"], str) else _ratio(line)
+
+
 @cited
 def ratios(latencies: pd.DataFrame, techniques: Sequence[str], threads: int) -> Table:
     """Return the latency of each technique over NQ's, a column a runtime.
