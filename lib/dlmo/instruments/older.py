@@ -58,7 +58,8 @@ def _interpreter() -> str:
     if sys.version_info[:2] in PYTHONS:
         return sys.executable
     for major, minor in PYTHONS:
-        if named := shutil.which(f"python{major}.{minor}"):
+        named = shutil.which(f"python{major}.{minor}")
+        if named and subprocess.run([named, "-c", ""], capture_output=True).returncode == 0:
             return named
     known = ", ".join(f"{major}.{minor}" for major, minor in PYTHONS)
     raise UserError(f"{NAME} needs Python {known}, and none of these is installed")
