@@ -52,6 +52,10 @@ def settings(kernels: str, threads: int, runtime: Path | None = None) -> Setting
         raise UserError(f"threads must be a whole number from 1 to 256, not {threads}") from error
 
 
+class TooLongError(UserError):
+    """A child was not done in time, which a busy machine can be the reason of."""
+
+
 @dataclass(frozen=True, eq=False)
 class Answer:
     """What the child found: numbers by name, arrays by name, and the runtime that it used."""
@@ -82,7 +86,8 @@ def run(
         (folder / "job.json").write_text(json.dumps(order))
         code = _wait(folder, how, seconds)
         if code != 0:
-            raise UserError(_what_happened(folder, code, how, seconds))
+            said = _what_happened(folder, code, how, seconds)
+            raise TooLongError(said) if code is None else UserError(said)
         return _answer(folder)
 
 

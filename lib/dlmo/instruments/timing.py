@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from dlmo import deployable, machine
 from dlmo.errors import UserError, unknown
-from dlmo.instruments.process import Answer, Settings, run, settings
+from dlmo.instruments.process import Answer, Settings, TooLongError, run, settings
 
 REPLICATES = 2000
 """Bootstrap replicates behind an interval."""
@@ -192,6 +192,8 @@ def refusals(paths: Mapping[str, Path], how: Settings) -> dict[str, str]:
         wanted = [str(Path(paths[name]).absolute()) for name in names]
         try:
             run("clock", {**job, "paths": list(dict.fromkeys(wanted))}, {}, how=how, seconds=120)
+        except TooLongError:
+            raise
         except UserError as error:
             return str(error)
         return None

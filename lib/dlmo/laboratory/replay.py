@@ -20,7 +20,7 @@ from dlmo.deployable import Preprocessing
 from dlmo.errors import UserError
 from dlmo.instruments import older
 from dlmo.instruments.camera import HEIGHT, WIDTH
-from dlmo.instruments.process import Kernels, Settings
+from dlmo.instruments.process import Kernels, Settings, TooLongError
 from dlmo.laboratory import latency, store
 from dlmo.laboratory.latency import Family
 from dlmo.laboratory.nodes import Stopwatch
@@ -53,18 +53,18 @@ class Configuration(NamedTuple):
         return f"{runtime}{self.kernels}, {self.threads}"
 
 
+_WAYS: tuple[tuple[Kernels, bool], ...] = (
+    ("xnnpack", False),
+    ("builtin", False),
+    ("reference", False),
+    ("xnnpack", True),
+)
+
 TODAY = Configuration("xnnpack", 1)
 """With what a file's other configurations are compared."""
 
 CONFIGURATIONS = tuple(
-    Configuration(kernels, threads, old)
-    for threads in (1, 2)
-    for kernels, old in (
-        ("xnnpack", False),
-        ("builtin", False),
-        ("reference", False),
-        ("xnnpack", True),
-    )
+    Configuration(kernels, threads, old) for threads in (1, 2) for kernels, old in _WAYS
 )
 
 OPERATORS = ("NQ", "BLQ", "FIQ", "F16")
@@ -303,6 +303,8 @@ def _operators(ours: _Family, way: Configuration, seconds: float, told: Told) ->
                 ours.files[key], kernels=way.kernels, seconds=seconds, runtime=runtime
             )
             values = described(found)
+        except TooLongError:
+            raise  # of the machine, not of the file
         except UserError as error:
             reason = without_folders(str(error), ours.files[key])
             values = {"reason": reason, "runtime": older.NAME if way.older else _today()}
@@ -353,6 +355,8 @@ def _camera(ours: _Family, seconds: float, told: Told) -> None:
         found = instruments.camera(
             ours.files, baseline=ours.base, preprocessing=_bytes(ours.base), seconds=seconds
         )
+    except TooLongError:
+        raise
     except UserError as error:
         for trial, key in lacking.items():
             reason = without_folders(str(error), ours.files[key])

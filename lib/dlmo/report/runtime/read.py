@@ -71,7 +71,8 @@ def _measured(rows: pd.DataFrame, instrument: str) -> Iterator[tuple[str, record
 def _in_order(lines: Sequence[dict[str, Any]], rows: pd.DataFrame, columns: str) -> pd.DataFrame:
     """Return lines as a frame, techniques in the order of the rows, then runtimes and threads."""
     frame = pd.DataFrame(list(lines), columns=columns.split())
-    order = {name: place for place, name in enumerate(dict.fromkeys(rows["technique"]))}
+    names = [*comparison.ROWS, *rows["technique"]]
+    order = {name: place for place, name in enumerate(dict.fromkeys(names))}
     kernels = list(KERNELS)
     keys = pd.DataFrame(
         {
@@ -89,7 +90,8 @@ def _in_order(lines: Sequence[dict[str, Any]], rows: pd.DataFrame, columns: str)
 def geometric(values: Sequence[float]) -> Interval:
     """Return the geometric mean of ratios, one a process, with its t-interval on the log scale."""
     found = statistics.mean(np.log(np.asarray(values, float)))
-    return Interval(*np.exp([found.estimate, found.low, found.high]).tolist(), found.n)
+    middle, low, high = (float(np.exp(one)) for one in (found.estimate, found.low, found.high))
+    return Interval(middle, low, high, found.n)
 
 
 # Latency ------------------------------------------------------------------------------------------
@@ -360,8 +362,7 @@ def _way(one: records.Measurement) -> tuple[Any, ...]:
 def over(one: records.Measurement, base: records.Measurement) -> Interval:
     """Return the ratio of two means, with limits where deviations and counts are known."""
     ratio = one.values["milliseconds"] / base.values["milliseconds"]
-    relative = [_error(each) for each in (one, base)]
-    reach = 1.96 * float(np.hypot(*relative)) if one.key != base.key else 0.0
+    reach = 1.96 * float(np.hypot(_error(one), _error(base))) if one.key != base.key else 0.0
     return Interval(ratio, ratio * float(np.exp(-reach)), ratio * float(np.exp(reach)), 1)
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 
 from dlmo.report import tables, text
@@ -194,5 +193,5 @@ def _beside(known: pd.DataFrame, technique: str, column: str) -> str:
     values = known[column].astype("Float64").astype(float)
     if technique not in known.index or "NQ" not in known.index:
         return MISSING
-    ratios = (values.loc[technique] / values.loc["NQ"]).dropna()
-    return text.ratio(float(np.mean(ratios))) if len(ratios) else MISSING
+    both = pd.DataFrame({"one": values.xs(technique), "base": values.xs("NQ")}).dropna()
+    return text.ratio(float((both["one"] / both["base"]).mean())) if len(both) else MISSING

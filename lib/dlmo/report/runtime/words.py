@@ -207,7 +207,7 @@ def camera(found: pd.DataFrame) -> str:
     )
     if others.empty:
         return said
-    best = others.loc[others["ratio"].astype(float).idxmin()]
+    best = others.iloc[int(others["ratio"].to_numpy(float).argmin())]
     return f"{said} The fastest whole way is {best['technique']}'s, {_with(best)} times NQ's."
 
 
@@ -219,7 +219,7 @@ def starting(latencies: pd.DataFrame) -> str:
     if today.empty:
         return f"Loading and first inferences are {MISSING}."
     others = today[today["technique"] != "NQ"]
-    slow = today.loc[today["tail"].astype(float).idxmax()]
+    slow = today.iloc[int(today["tail"].to_numpy(float).argmax())]
     said = ""
     if len(others):
         low, high = (text.ratio(float(one)) for one in (others["load"].min(), others["load"].max()))
