@@ -394,6 +394,8 @@ def _measured(measured: list[Measurement]) -> dict[str, Any]:
     row: dict[str, Any] = {}
     for record in sorted(measured, key=lambda one: one.provenance.started):
         values, settings = record.values, record.identity.settings
+        if "runtime" in settings or "reason" in values:
+            continue  # another runtime than today's, or none that runs the file
         plain = settings.get("kernels") == "xnnpack" and settings.get("threads") == 1
         match record.identity.instrument:
             case "accuracy" if plain:

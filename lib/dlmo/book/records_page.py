@@ -124,6 +124,7 @@ def what(record: records.Record) -> str:
             threads = settings.get("threads")
             with_ = [str(settings["kernels"])] if "kernels" in settings else []
             with_ += [text.count(threads, "thread")] if threads else []
+            with_ += [str(settings["runtime"])] if "runtime" in settings else []
             return ", ".join([instrument, *with_])
     return ""
 

@@ -9,8 +9,8 @@ from dlmo.chapter.asked import Asked, ask, notebook, trials
 from dlmo.chapter.fitting import live_arenas, measured
 from dlmo.chapter.glue import glue
 from dlmo.chapter.head import head
-from dlmo.chapter.live import live_check
-from dlmo.chapter.measuring import pending, rows, select, sweep
+from dlmo.chapter.live import live_check, live_operators
+from dlmo.chapter.measuring import pending, replay, rows, select, sweep
 
 __all__ = [
     "Asked",
@@ -20,9 +20,11 @@ __all__ = [
     "head",
     "live_arenas",
     "live_check",
+    "live_operators",
     "measured",
     "notebook",
     "pending",
+    "replay",
     "rows",
     "select",
     "sweep",

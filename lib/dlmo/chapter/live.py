@@ -11,7 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from dlmo import files, paths, recipes, records
+from dlmo import files, instruments, paths, recipes, records
+from dlmo.report import text
 from dlmo.trials import Trial
 
 DATASET, PROFILE = "digits", "smoke"
@@ -71,6 +72,31 @@ def live_check(
     check(found)
     shown = ["technique", "accuracy", "bytes", "zipped_bytes", "pruned_nonzero"]
     return found[shown + (["clean_accuracy", "corrupted_accuracy"] if corrupted else [])]
+
+
+def live_operators(
+    network: str = "vggnet", techniques: Sequence[str] = ("NQ", "BLQ", "FIQ")
+) -> str:
+    """Cut small files into their operators and run these one after the other; say how they end.
+
+    Raises:
+        LiveCheckError: the parts do not say what the whole file says.
+    """
+    live_check(network, techniques)
+    said = []
+    with paths.inside(_folder()):
+        found = _rows(network, techniques)
+        for technique, key in zip(found["technique"], found["deployable_key"], strict=True):
+            path = records.kept(str(key))
+            assert path is not None
+            number, apart = instruments.chained(path)
+            if apart:
+                raise LiveCheckError(f"{technique}'s operators end {apart:.2g} beside its file")
+            said.append(f"{technique} ({number} operators)")
+    return (
+        f"Cut into their operators and run one after the other, the files of {text.listing(said)} "
+        "end with the very bits of the whole file."
+    )
 
 
 def _rows(network: str, names: Sequence[str]) -> pd.DataFrame:

@@ -100,6 +100,27 @@ def _timed(have: pd.DataFrame, asked: Asked) -> "pd.Series[bool]":
     return both | (have["overrides"] != "") if asked.latency else both | True
 
 
+def replay(name: str, asked: Asked, seconds: float = 6.0) -> None:
+    """Measure what the replay of a chapter's files lacks, where the chapter measures at all.
+
+    Args:
+        name: of the chapter.
+        asked: what it was asked for; its files are made already, see `rows`.
+        seconds: the budget of each configuration.
+
+    Raises:
+        UserError: something that is to be measured cannot be.
+    """
+    if asked.measure == "never" or (asked.measure == "auto" and not changed(name, asked)):
+        return
+    from dlmo.laboratory import replay as laboratory
+
+    for family in laboratory.families(asked.trials):
+        if laboratory.missing(family):
+            for note in laboratory.replay(family, seconds=seconds, told=_say):
+                _say(note)
+
+
 def sweep(asked: Asked, parameter: str) -> pd.DataFrame:
     """Return what is recorded of a varied recipe.
 

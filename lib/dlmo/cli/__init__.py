@@ -16,11 +16,13 @@ from dlmo.cli import (
     claims,
     data,
     export,
+    import_,
     inspect,
     keep,
     measure,
     recommend,
     records,
+    replay,
     reproduce,
     robustness,
     run,
@@ -52,6 +54,8 @@ app.command("reproduce")(reproduce.reproduce)
 app.command("inspect")(inspect.inspect)
 app.command("export")(export.export)
 app.command("sweep")(sweep.sweep)
+app.command("replay")(replay.replay)
+app.command("import")(import_.import_)
 
 
 def _version(wanted: bool) -> None:

@@ -116,6 +116,76 @@ def clock(folder: Path, job: dict[str, Any]) -> Answer:
     return {}, arrays
 
 
+def camera(folder: Path, job: dict[str, Any]) -> Answer:
+    """Time the way from `picture.npy` to the first choice, in ns: [rounds, files, stages].
+
+    The stages: resizing, converting to the input's type, handing over, running, reading.
+    """
+    began = time.monotonic()
+    chance = random.Random(job["seed"])
+    picture, table = np.load(folder / "picture.npy"), np.load(folder / "table.npy")
+    paths = job["paths"]
+    loaded = {path: _load(folder, job, path) for path in paths}
+    tables = {path: _quantized(table, one.get_input_details()[0]) for path, one in loaded.items()}
+    for path in paths:
+        _say(folder, f"running {path}")
+        _seen(loaded[path], tables[path], picture)
+    gc.disable()
+    rounds = []
+    for done in range(job["rounds"]):
+        if done and time.monotonic() - began > job["seconds"]:
+            break
+        taken = {
+            path: np.median([_seen(loaded[path], tables[path], picture) for _ in range(5)], axis=0)
+            for path in _shuffled(paths, chance)
+        }
+        rounds.append([taken[path] for path in paths])
+    return {}, {"stages": np.array(rounds)}
+
+
+def _seen(interpreter: Any, table: np.ndarray, picture: np.ndarray) -> list[int]:
+    """Classify a picture [h, w, 3] and return how long each stage took, in ns."""
+    from PIL import Image
+
+    source, target = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    _, height, width, _ = source["shape"]
+    now = time.perf_counter_ns
+    marks = [now()]
+    small = Image.fromarray(picture).resize((width, height), Image.Resampling.BILINEAR)
+    image = np.asarray(small)
+    marks.append(now())
+    converted = _looked_up(table, image)[None]
+    marks.append(now())
+    interpreter.set_tensor(source["index"], converted)
+    marks.append(now())
+    interpreter.invoke()
+    marks.append(now())
+    interpreter.get_tensor(target["index"]).argmax()
+    marks.append(now())
+    return np.diff(marks).tolist()
+
+
+def chain(folder: Path, job: dict[str, Any]) -> Answer:
+    """Run a file, and its operators one after the other; return by how much the ends differ."""
+    whole = _load(folder, job, job["path"])
+    _fill(whole, job["seed"])
+    _say(folder, f"running {job['path']}")
+    have = {end["index"]: whole.get_tensor(end["index"]) for end in whole.get_input_details()}
+    whole.invoke()
+    for part in job["parts"]:
+        one = _load(folder, job, part["path"])
+        for end, index in zip(one.get_input_details(), part["inputs"], strict=True):
+            one.set_tensor(end["index"], have[index])
+        one.invoke()
+        for end, index in zip(one.get_output_details(), part["outputs"], strict=True):
+            have[index] = one.get_tensor(end["index"])
+    apart = [
+        float(np.abs(have[end["index"]] - whole.get_tensor(end["index"]).astype(float)).max())
+        for end in whole.get_output_details()
+    ]
+    return {"difference": max(apart)}, {}
+
+
 def _start(
     folder: Path, job: dict[str, Any], path: str, chance: random.Random
 ) -> tuple[Any, int, int]:
@@ -254,6 +324,8 @@ def main(folder: Path) -> int:
         "predict": predict,
         "trace": trace,
         "clock": clock,
+        "camera": camera,
+        "chain": chain,
         "weigh": weigh,
         "partition": partition,
     }

@@ -1,4 +1,4 @@
-"""The instrument `delegation`: which operators of a file LiteRT gives to XNNPACK."""
+"""The instrument `delegation`: which operators of a file a runtime gives to XNNPACK."""
 
 from pathlib import Path
 from typing import Any
@@ -7,17 +7,22 @@ from dlmo import deployable
 from dlmo.instruments.process import run, settings
 
 
-def delegated(path: Path, *, seconds: float = 60.0) -> list[bool]:
+def delegated(path: Path, *, seconds: float = 60.0, runtime: Path | None = None) -> list[bool]:
     """Return for each operator of the first graph, in order, whether XNNPACK computes it.
 
     The runtime itself says so, in a child process, once it has loaded the file.
+
+    Args:
+        path: of the file.
+        seconds: after which the child is stopped.
+        runtime: the Python of another environment, with another runtime.
 
     Raises:
         UserError: the file can't be used, or the runtime refuses it or aborts.
     """
     path = Path(path).absolute()
     found = deployable.read(path)
-    how = settings("xnnpack", 1)
+    how = settings("xnnpack", 1, runtime)
     answer = run("partition", {"path": str(path)}, {}, how=how, seconds=seconds)
     nodes = [node for node in found.nodes if node.subgraph == 0]
     inside: set[int] = set()

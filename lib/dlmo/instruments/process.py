@@ -65,6 +65,10 @@ class ChildError(UserError):
         self.code, self.log = code, log
 
 
+class TooLongError(ChildError):
+    """A child was not done in time, which a busy machine can be the reason of."""
+
+
 @dataclass(frozen=True, eq=False)
 class Answer:
     """What the child found: numbers by name, arrays by name, and the runtime that it used."""
@@ -108,13 +112,16 @@ def run(
         if code != 0:
             said = _what_happened(folder, code, where or f"with the {how.kernels} kernels", seconds)
             hint = "; try other kernels" if where is None and code not in (None, 3) else ""
-            raise ChildError(f"{said}{hint}", code, _log(folder))
+            kind = TooLongError if code is None else ChildError
+            raise kind(f"{said}{hint}", code, _log(folder))
         return _answer(folder)
 
 
 def _wait(folder: Path, how: Settings, seconds: float, child: Path) -> int | None:
     """Return the child's exit status, None where it had to be killed after `seconds`."""
-    command = [str(how.runtime or sys.executable), "-P", str(child), str(folder)]
+    # Older Pythons don't know -P, which keeps the modules beside the script out of its way.
+    safe = ("-I",) if how.runtime else ("-P",)
+    command = [str(how.runtime or sys.executable), *safe, str(child), str(folder)]
     with (folder / "stderr.txt").open("wb") as stderr:
         try:
             process = subprocess.Popen(

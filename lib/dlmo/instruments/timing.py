@@ -5,7 +5,8 @@ therefore timed interleaved: every round times each file, in a shuffled order, f
 milliseconds, and the result is the ratio within the round. Absolute times are context.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from dlmo import deployable, machine
 from dlmo.errors import UserError, unknown
-from dlmo.instruments.process import Answer, Settings, run, settings
+from dlmo.instruments.process import Answer, Settings, TooLongError, run, settings
 
 REPLICATES = 2000
 """Bootstrap replicates behind an interval."""
@@ -57,6 +58,8 @@ class Latency(BaseModel):
     """Of each file, by process: loading in ns."""
     firsts: dict[str, list[float]]
     """Of each file, by process: the first inference in ns."""
+    p99s: dict[str, list[float]]
+    """Of each file, by process: the 99th percentile of its steady inferences in ns."""
 
     def table(self) -> pd.DataFrame:
         """Return one row a file (its name is the index), with the columns of `Timing`."""
@@ -73,6 +76,18 @@ class Latency(BaseModel):
             for turn, ns in enumerate(turns)
         ]
         return pd.DataFrame(rows, columns=["file", "process", "round", "ns", "ratio"])
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Files that are timed against each other, and how they are run."""
+
+    paths: Mapping[str, Path]
+    how: Settings
+
+
+Told = Callable[[int, int], None]
+"""Is told before each process: which one it is (from 0), and of how many."""
 
 
 def latency(
@@ -108,27 +123,93 @@ def latency(
     Raises:
         UserError: a file or setting can't be used, or the runtime failed.
     """
-    how = settings(kernels, threads, runtime)
-    if baseline not in paths:
-        raise unknown("baseline", baseline, paths)
+    turn = Turn(paths, settings(kernels, threads, runtime))
+    (found,) = latencies(
+        [turn],
+        baseline=baseline,
+        processes=processes,
+        rounds=rounds,
+        block_ms=block_ms,
+        seconds=seconds,
+        seed=seed,
+    )
+    return found
+
+
+def latencies(
+    turns: Sequence[Turn],
+    *,
+    baseline: str,
+    processes: int = 5,
+    rounds: int = 40,
+    block_ms: float = 3.0,
+    seconds: float = 120.0,
+    seed: int = 0,
+    told: Told | None = None,
+) -> list[Latency]:
+    """Time files in several ways, the ways in turns: a process of each, then the next of each.
+
+    So what the machine does in between falls on all ways alike, and a file's time in one way can
+    be compared with its time in another, process by process. The baseline belongs to every turn.
+
+    Args:
+        turns: which files, and how; each turn has its result.
+        baseline, processes, rounds, block_ms, seed: see `latency`.
+        seconds: the budget of each turn.
+        told: is told how far it is.
+
+    Raises:
+        UserError: a file or setting can't be used, or the runtime failed.
+    """
     if processes < 1 or rounds < 1 or not seconds > 0 or not block_ms > 0:
         raise UserError("processes, rounds, seconds and block_ms must all be positive")
-    order = [baseline, *(name for name in paths if name != baseline)]
-    files = {name: str(Path(paths[name]).absolute()) for name in order}
-    for file in files.values():
+    files = [_ordered(turn.paths, baseline) for turn in turns]
+    for file in {file for one in files for file in one.values()}:
         deployable.read(file)  # a damaged file should fail before the machine is held
-    job = {
-        "paths": _distinct(files),
-        "rounds": rounds,
-        "block_ns": block_ms * 1e6,
-        "seconds": seconds / processes,
-    }
+    job = {"rounds": rounds, "block_ns": block_ms * 1e6, "seconds": seconds / processes}
+    answers: list[list[Answer]] = [[] for _ in turns]
     with machine.quiet():
-        answers = [
-            run("clock", {**job, "seed": seed + at}, {}, how=how, seconds=60 + 4 * seconds)
-            for at in range(processes)
-        ]
-    return _latency(files, how, answers, seed)
+        for at in range(processes * len(turns)):
+            process, place = divmod(at, len(turns))
+            if told:
+                told(at, processes * len(turns))
+            order = {**job, "paths": _distinct(files[place]), "seed": seed + process}
+            how = turns[place].how
+            answers[place].append(run("clock", order, {}, how=how, seconds=60 + 4 * seconds))
+    return [
+        _latency(files[place], turn.how, answers[place], seed) for place, turn in enumerate(turns)
+    ]
+
+
+def refusals(paths: Mapping[str, Path], how: Settings) -> dict[str, str]:
+    """Return by name the files that a runtime does not run, and what becomes of them.
+
+    They are run together first, and one by one only where that fails.
+    """
+    job = {"rounds": 1, "block_ns": 1, "seconds": 1, "seed": 0}
+
+    def refusal(*names: str) -> str | None:
+        wanted = [str(Path(paths[name]).absolute()) for name in names]
+        try:
+            run("clock", {**job, "paths": list(dict.fromkeys(wanted))}, {}, how=how, seconds=120)
+        except TooLongError:
+            raise
+        except UserError as error:
+            return str(error)
+        return None
+
+    if not paths or refusal(*paths) is None:
+        return {}
+    said = {name: refusal(name) for name in paths}
+    return {name: reason for name, reason in said.items() if reason is not None}
+
+
+def _ordered(paths: Mapping[str, Path], baseline: str) -> dict[str, str]:
+    """Return the files by name, the baseline first."""
+    if baseline not in paths:
+        raise unknown("baseline", baseline, paths)
+    order = [baseline, *(name for name in paths if name != baseline)]
+    return {name: str(Path(paths[name]).absolute()) for name in order}
 
 
 def _distinct(files: Mapping[str, str]) -> list[str]:
@@ -142,6 +223,7 @@ def _latency(files: dict[str, str], how: Settings, answers: list[Answer], seed: 
     medians = np.stack([answer.arrays["medians"][:done] for answer in answers])
     loads = np.stack([answer.arrays["load"] for answer in answers])
     firsts = np.stack([answer.arrays["first"] for answer in answers])
+    p99s = {name: [_p99([answer], index) for answer in answers] for name, index in at.items()}
     baseline = next(iter(files))
     ratios = medians / medians[:, :, at[baseline], None]
     lows, highs = interval(ratios, seed)
@@ -165,6 +247,7 @@ def _latency(files: dict[str, str], how: Settings, answers: list[Answer], seed: 
         medians={name: medians[:, :, index].tolist() for name, index in at.items()},
         loads={name: loads[:, index].tolist() for name, index in at.items()},
         firsts={name: firsts[:, index].tolist() for name, index in at.items()},
+        p99s=p99s,
     )
 
 

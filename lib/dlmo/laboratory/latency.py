@@ -1,7 +1,8 @@
 """Latency: the deployables of one family timed against their NQ, alone on the machine."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
+from statistics import median
 from typing import Any
 
 from dlmo import instruments, machine, records
@@ -48,7 +49,7 @@ def families(made: Plan) -> Iterator[Family]:
 
 def missing(family: Family, settings: dict[str, Any]) -> Family:
     """Return the part of a family whose latency isn't measured on this machine."""
-    base = _baseline(family)
+    base = baseline_of(family)
     return {
         trial: key
         for trial, key in family.items()
@@ -56,46 +57,72 @@ def missing(family: Family, settings: dict[str, Any]) -> Family:
     }
 
 
-def _baseline(family: Family) -> str:
+def baseline_of(family: Family) -> str:
+    """Return the key of the file that a family's others are compared with."""
     return next(key for trial, key in family.items() if trial.technique == BASELINE)
 
 
 def _identity(key: str, base: str, settings: dict[str, Any]) -> records.MeasurementIdentity:
+    return identity("latency", key, {**settings, "baseline": base})
+
+
+def identity(instrument: str, key: str, settings: dict[str, Any]) -> records.MeasurementIdentity:
+    """Return the identity of a measurement on this machine."""
     return records.MeasurementIdentity(
         deployable=key,
-        instrument="latency",
-        revision=instruments.REVISIONS["latency"],
-        settings={**settings, "baseline": base},
+        instrument=instrument,
+        revision=instruments.REVISIONS[instrument],
+        settings=settings,
         machine=machine.tag(machine.this()),
     )
 
 
 def _time(family: Family, missing: Family, settings: dict[str, Any], seconds: float) -> None:
-    base = _baseline(family)
+    base = baseline_of(family)
     files = {key: store.deployable_file(key) for key in {base, *missing.values()}}
     here = {key: file for key, file in files.items() if file is not None}
     watch = Stopwatch(settings["threads"])
     found = instruments.latency(here, baseline=base, seconds=seconds, **settings)
+    write(found, {trial: key for trial, key in missing.items() if key in here}, settings, watch)
+
+
+def write(
+    found: instruments.Latency, family: Family, settings: dict[str, Any], watch: Stopwatch
+) -> None:
+    """Write the records of the timed files of a family."""
     rounds = found.rounds()
-    for trial, key in missing.items():
-        if key not in here:
-            continue
+    for trial, key in family.items():
         ratios = rounds[rounds["file"] == key].groupby("process")["ratio"]
-        identity = _identity(key, base, settings)
         timing = found.timings[key].model_dump()
         values = {
             "ratio": timing.pop("ratio"),
             "ratio_interval": [timing.pop("low"), timing.pop("high")],
             **timing,
             "ratios": [[round(ratio, 4) for ratio in one] for _, one in ratios],
+            "loads": _milliseconds(found.loads[key]),
+            "firsts": _milliseconds(found.firsts[key]),
+            "medians": _milliseconds(median(one) for one in found.medians[key]),
+            "p99s": _milliseconds(found.p99s[key]),
             "runtime": found.runtime,
         }
-        records.write(
-            records.make(
-                records.Measurement,
-                identity,
-                trial=trial,
-                provenance=watch.provenance(),
-                values=values,
-            )
+        record(_identity(key, found.baseline, settings), trial, watch, values)
+
+
+def record(
+    identity: records.MeasurementIdentity, trial: Trial, watch: Stopwatch, values: dict[str, Any]
+) -> None:
+    """Write one measurement."""
+    records.write(
+        records.make(
+            records.Measurement,
+            identity,
+            trial=trial,
+            provenance=watch.provenance(),
+            values=values,
         )
+    )
+
+
+def _milliseconds(times: Iterable[float]) -> list[float]:
+    """Return ns as ms, a number a process."""
+    return [round(time / 1e6, 6) for time in times]

@@ -333,7 +333,7 @@ def _latencies(ours: pd.DataFrame) -> dict[str, Mapping[str, Interval]]:
     ratios: dict[str, dict[str, Interval]] = {}
     keys: dict[str, dict[str, list[str]]] = {}
     for (technique, kernels), group in found.items():
-        ratios.setdefault(technique, {})[kernels] = _pooled(group)
+        ratios.setdefault(technique, {})[kernels] = pooled(group)
         keys.setdefault(technique, {})[kernels] = [record.key for record in group]
     return {name: Noting(one, keys[name]) for name, one in ratios.items()}
 
@@ -342,6 +342,7 @@ def _timed(keys: Mapping[str, str]) -> Iterator[records.Measurement]:
     for record in _measurements().values():
         identity = record.identity
         wanted = identity.instrument == "latency" and identity.settings.get("threads") == 1
+        wanted &= "runtime" not in identity.settings and "ratio" in record.values
         if wanted and identity.deployable in keys and identity.settings.get("kernels") in KERNELS:
             yield record
 
@@ -355,7 +356,7 @@ def _on_one_machine(timed: Iterable[records.Measurement]) -> list[records.Measur
     return [one for one in found if one.identity.machine == machine]
 
 
-def _pooled(group: Sequence[records.Measurement]) -> Interval:
+def pooled(group: Sequence[records.Measurement]) -> Interval:
     """Return the median ratio over processes and rounds of all seeds' files of one technique."""
     if len(group) == 1:
         values = group[0].values

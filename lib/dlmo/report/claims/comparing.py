@@ -277,9 +277,48 @@ def share_of_conversion(claim: Claim, source: Source, cell: Cell) -> Comparison:
     found: Compared = delay.found[0]
     if found.interval.high <= 1:
         return Comparison((statistics.exactly(0.0),), delay.keys, "no delay to find a cause for")
-    raise NotMeasuredError(
-        f"{MISSING}: the time of single operators (there is a delay)", found.interval, delay.keys
+    keys = source.seeds(cell.dataset, cell.network, cell.technique)["deployable_key"]
+    cut = [record for key in keys for record in source.cut(str(key))]
+    if not cut:
+        raise NotMeasuredError(
+            f"{MISSING}: the time of single operators (there is a delay)",
+            found.interval,
+            delay.keys,
+        )
+    return Comparison(
+        (_in_delay(found.interval, cut),), (*delay.keys, *(record.key for record in cut))
     )
+
+
+CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")
+"""The operators that convert a file's float input and output."""
+
+_DRAWS = 4000
+
+
+def conversion(record: records.Measurement) -> tuple[float, float, float]:
+    """Return the share of converting in a file's time, with the sums of the limits."""
+    values = record.values
+    at = [place for place, name in enumerate(values["operators"]) if name in CONVERSIONS]
+    share, low, high = (
+        sum(values[name][one] for one in at) for name in ("shares", "lows", "highs")
+    )
+    return share, low, high
+
+
+def _in_delay(ratio: statistics.Interval, cut: Sequence[records.Measurement]) -> Compared:
+    """Return which part of the delay converting is: its time over that by which FIQ exceeds NQ."""
+    chance = np.random.default_rng(0)
+    each = np.array([conversion(record) for record in cut])
+    share, spread = each[:, 0].mean(), (each[:, 2] - each[:, 1]).mean() / 3.92 / len(cut) ** 0.5
+    logarithm = np.log([ratio.estimate, ratio.low, ratio.high])
+    wide = (logarithm[2] - logarithm[1]) / 3.92
+    times = np.exp(chance.normal(logarithm[0], wide, _DRAWS))
+    shares = np.maximum(chance.normal(share, spread, _DRAWS), 0)
+    # Where there is no delay in a draw, converting is no part of one.
+    draws = np.where(times > 1, shares / np.maximum(1 - 1 / times, 1e-9), 0)
+    estimate = share / (1 - 1 / ratio.estimate) if ratio.estimate > 1 else 0.0
+    return statistics.drawn(float(estimate), draws, len(cut))
 
 
 # Both ---------------------------------------------------------------------------------------------

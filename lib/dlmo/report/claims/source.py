@@ -81,6 +81,20 @@ class Kept:
                 found.setdefault(place, []).append(record)
         return found
 
+    @cached_property
+    def cut(self) -> dict[tuple[str, str, str], list[records.Measurement]]:
+        """The times of single operators, by file, kernels and the runtime's package."""
+        found: dict[tuple[str, str, str], list[records.Measurement]] = {}
+        for record in self.by_key.values():
+            if not isinstance(record, records.Measurement):
+                continue
+            identity, values = record.identity, record.values
+            if identity.instrument == "operators" and "shares" in values:
+                runtime = str(values["runtime"]).split(" ")[0]
+                place = (identity.deployable, str(identity.settings["kernels"]), runtime)
+                found.setdefault(place, []).append(record)
+        return found
+
 
 @dataclass(frozen=True)
 class Source:
@@ -176,6 +190,10 @@ class Source:
     def timed(self, deployable: str) -> list[records.Measurement]:
         """Return the latencies of a file with these kernels and this runtime, one thread."""
         return self.kept.timed.get((deployable, self.kernels, self.runtime), [])
+
+    def cut(self, deployable: str) -> list[records.Measurement]:
+        """Return the times of a file's operators with these kernels and this runtime."""
+        return self.kept.cut.get((deployable, self.kernels, self.runtime), [])
 
     def right(self, key: str) -> np.ndarray:
         """Return which test images a file classifies rightly, bool [n].
