@@ -84,7 +84,7 @@ def live_operators(
     """
     live_check(network, techniques)
     said = []
-    with paths.inside(_folder()):
+    with paths.inside(folder()):
         found = _rows(network, techniques)
         for technique, key in zip(found["technique"], found["deployable_key"], strict=True):
             path = records.kept(str(key))

@@ -67,7 +67,8 @@ def _in_class(found: Behaviour, technique: str, label: int) -> tuple[Interval, f
     unknown = np.zeros(max(0, total - int(own.sum())), bool)
     both = [[np.concatenate([one.right[own], unknown]) for one in pair] for pair in pairs]
     if found.unit(technique) == "file":
-        files = statistics.paired_files(*both[0])
+        first, second = both[0]
+        files = statistics.paired_files(first, second)
         return files.difference, files.p
     compared = statistics.compare_pairs(
         *([one.mean() for one in side] for side in zip(*both, strict=True))
@@ -82,8 +83,8 @@ def table(found: Behaviour, frame: pd.DataFrame) -> Table | NothingToDraw:
         return NothingToDraw()
     lines = []
     for technique, own in frame.groupby("technique", sort=False):
-        worst = own.loc[own["difference"].idxmin()]
-        best = own.loc[own["difference"].idxmax()]
+        worst = own.sort_values("difference").iloc[0]
+        best = own.sort_values("difference").iloc[-1]
         lines.append(
             {
                 "Technique": technique,
@@ -162,7 +163,7 @@ def _facts(line: "pd.Series[Any]") -> str:
 def _spoken(frame: pd.DataFrame) -> str:
     said = []
     for technique, own in frame.groupby("technique", sort=False):
-        worst = own.loc[own["difference"].idxmin()]
+        worst = own.sort_values("difference").iloc[0]
         said.append(
             f"{technique}: {text.points(own['difference'].min())} to "
             f"{text.points(own['difference'].max())} points, worst {worst['name']}"

@@ -287,7 +287,7 @@ def kinds_chart(found: Behaviour, frame: pd.DataFrame) -> alt.LayerChart | Nothi
 
 
 def _extremes(name: str, own: pd.DataFrame) -> str:
-    worst = own.loc[own["difference"].idxmin()]
+    worst = own.sort_values("difference").iloc[0]
     best = text.points(own["difference"].max())
     return f"{name}: {text.points(worst['difference'])} ({worst['kind']}) to {best} points"
 
@@ -320,7 +320,7 @@ def sentence(found: Behaviour, frame: pd.DataFrame) -> str:
         parts.append(f"{text.listing(spared)} lose less there than on the same images uncorrupted.")
     told = frame[frame["adjusted"] < ALPHA]
     if len(told):
-        worst = told.loc[told["difference"].idxmin()]
+        worst = told.sort_values("difference").iloc[0]
         parts.append(
             f"The largest difference of a kind is {text.points(worst['difference'])} points: "
             f"{worst['technique']} with {worst['kind']}."

@@ -174,7 +174,8 @@ def gather(
 
 
 def _dicts(rows: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    yield from rows.to_dict("records")
+    for row in rows.to_dict("records"):
+        yield {str(name): value for name, value in row.items()}
 
 
 def _file(row: Mapping[str, Any]) -> File | None:
