@@ -607,7 +607,7 @@ def test_the_live_check_makes_again_what_another_library_made_and_nothing_else(
     assert made[0].is_relative_to(tmp_path)
     monkeypatch.setattr(live, "_makers", lambda: [paths.ROOT / "pyproject.toml"])
     made[0].mkdir(parents=True)
-    live._folder()
+    live.folder()
     assert not made[0].exists()
 
 

@@ -6,6 +6,7 @@ the chapter's own parameters; a plain build of the book never trains. See `measu
 
 from dlmo.chapter.adviser import adviser
 from dlmo.chapter.asked import Asked, ask, notebook, trials
+from dlmo.chapter.fitting import live_arenas, measured
 from dlmo.chapter.glue import glue
 from dlmo.chapter.head import head
 from dlmo.chapter.live import live_check, live_operators
@@ -17,8 +18,10 @@ __all__ = [
     "ask",
     "glue",
     "head",
+    "live_arenas",
     "live_check",
     "live_operators",
+    "measured",
     "notebook",
     "pending",
     "replay",

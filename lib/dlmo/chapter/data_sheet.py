@@ -1,14 +1,11 @@
 """The data sheet of a user's own images: what they are, counted, with an example of each class."""
 
-import io
-from base64 import b64encode
 from html import escape
 
 import numpy as np
-from PIL import Image
 
 from dlmo import datasets
-from dlmo.report import tables, text
+from dlmo.report import pictures, tables, text
 from dlmo.report.comparison_tables import title
 
 _EXAMPLE = 64
@@ -66,14 +63,8 @@ def _repeated(seen: int) -> str:
 def _examples(data: datasets.Dataset) -> str:
     firsts = (int(np.argmax(data.train.labels == label)) for label in range(len(data.classes)))
     return "".join(
-        f'<figure><img src="{_png(data.train.images[place])}" alt="An image of the class '
+        f'<figure><img src="{pictures.png(data.train.images[place])}" alt="An image of the class '
         f'{escape(name, quote=True)}" width="{_EXAMPLE}" height="{_EXAMPLE}">'
         f"<figcaption>{escape(name)}</figcaption></figure>"
         for name, place in zip(data.classes, firsts, strict=True)
     )
-
-
-def _png(image: np.ndarray) -> str:
-    stream = io.BytesIO()
-    Image.fromarray(image).save(stream, "PNG")
-    return f"data:image/png;base64,{b64encode(stream.getvalue()).decode()}"

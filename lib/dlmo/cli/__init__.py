@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from dlmo.cli import (
+    arena,
     claims,
     data,
     export,
@@ -23,6 +24,7 @@ from dlmo.cli import (
     records,
     replay,
     reproduce,
+    robustness,
     run,
     sweep,
     verify,
@@ -39,12 +41,14 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("measure")(measure.measure)
+app.command("arena")(arena.arena)
 app.add_typer(records.app, name="records")
 app.add_typer(data.app, name="data")
 app.command("keep")(keep.keep)
 app.command("run")(run.run)
 app.command("claims")(claims.claims)
 app.command("recommend")(recommend.recommend)
+app.command("robustness")(robustness.robustness)
 app.command("verify")(verify.verify)
 app.command("reproduce")(reproduce.reproduce)
 app.command("inspect")(inspect.inspect)

@@ -51,8 +51,9 @@ def recommend(
 ) -> None:
     """Recommend a measured file for a device: the limits in, the file and the reason out.
 
-    KB are 1000 bytes. RAM is the measured growth of a process (linux) or the
-    peak of the activations (microcontroller).
+    KB are 1000 bytes. RAM is the measured growth of a process (linux), or the
+    measured arena of TFLite Micro (microcontroller); where that is not measured,
+    the peak of the activations, estimated from the file. The answer says which.
 
     \b
     Examples:

@@ -104,7 +104,8 @@ def machines(profile: str) -> str:
 
 def _requirements() -> list[tuple[str, str]]:
     lines = (paths.ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    pins = [line.partition("==") for line in lines if "==" in line]
+    # Behind a semicolon stands on which systems a package is wanted.
+    pins = [line.partition(";")[0].partition("==") for line in lines if "==" in line]
     return [(name.strip(), version.strip()) for name, _, version in pins]
 
 

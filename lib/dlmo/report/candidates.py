@@ -16,7 +16,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from dlmo import deployable, microcontroller, records
-from dlmo.report import statistics
+from dlmo.report import arenas, statistics
 from dlmo.report.cited import cited
 from dlmo.report.comparison_tables import title
 from dlmo.report.statistics import Interval
@@ -26,7 +26,9 @@ Runtime = Literal["linux", "microcontroller"]
 
 RUNTIMES: dict[Runtime, str] = {
     "linux": "LiteRT on Linux: RAM is the measured growth of the process",
-    "microcontroller": "TFLite Micro: RAM is the peak of the activations, from the file",
+    "microcontroller": (
+        "TFLite Micro: RAM is its measured arena, else the peak of the activations, from the file"
+    ),
 }
 """What is counted as RAM, by runtime."""
 
@@ -47,7 +49,10 @@ class Candidate(Frozen):
         seeds: how many it rests on.
         flash: bytes of the file.
         process: growth of a process's memory in bytes, to 0.1 MB; None where not measured.
-        arena: bytes of the activations at the peak; None where the file isn't at hand.
+        arena: bytes of TFLite Micro's arena where that is measured, else of the activations at the
+            peak; None where the file isn't at hand either.
+        measured: whether `arena` and `refusal` are measured.
+        estimate: bytes of the activations at the peak, from the file.
         latency: median ratio to the network's float file, to a hundredth; None where not measured.
         time: `latency` in ms of the float file, for comparing networks; None where not measured.
         validation: mean accuracy on the validation images.
@@ -68,6 +73,8 @@ class Candidate(Frozen):
     flash: int
     process: int | None
     arena: int | None
+    measured: bool = False
+    estimate: int | None = None
     latency: float | None
     time: float | None
     validation: float
@@ -134,14 +141,14 @@ def catalogue(rows: pd.DataFrame) -> Catalogue:
     known = rows.dropna(subset=["accuracy", "validation_accuracy", "deployable_key"])
     known = known.drop_duplicates([*_GROUP, "seed"], keep="last")
     found = {one.key: one for one in records.every()}
-    floats = _floats(known, found)
+    floats, micro = _floats(known, found), arenas.read()
     candidates: dict[str, Candidate] = {}
     groups: dict[str, pd.DataFrame] = {}
     profiles = known["profile"].nunique() > 1
     for _, group in known.groupby(list(_GROUP), sort=True):
         name = _name(group.iloc[0], profiles)
         groups[name] = group.set_index("seed").sort_index()
-        candidates[name] = _candidate(name, groups[name], found, floats)
+        candidates[name] = _candidate(name, groups[name], found, floats, micro)
     pairs = {
         (first.name, second.name): _pair(groups[first.name], groups[second.name])
         for first, second in combinations(candidates.values(), 2)
@@ -175,13 +182,14 @@ def _candidate(
     seeds: pd.DataFrame,
     found: Mapping[str, Any],
     floats: Mapping[tuple[str, str, str], float],
+    micro: arenas.Arenas,
 ) -> Candidate:
     best = seeds.iloc[int(seeds["validation_accuracy"].to_numpy(float).argmax())]
     record = found[str(best["deployable_key"])]
     kind = {column: str(best[column]) for column in _GROUP}
     latency = _known(seeds["latency_ratio"].astype(float).median(), 2)
     base = floats.get((kind["dataset"], kind["network"], kind["profile"]))
-    arena, refusal = _inside(record.key)
+    arena, refusal, estimate = _inside(record.key, micro)
     memory = best["memory"]
     return Candidate(
         name=name,
@@ -191,6 +199,8 @@ def _candidate(
         flash=int(best["bytes"]),
         process=None if pd.isna(memory) else round(int(memory), -5),
         arena=arena,
+        measured=micro.of(record.key) is not None,
+        estimate=estimate,
         latency=latency,
         time=None if latency is None or base is None else latency * base,
         validation=float(seeds["validation_accuracy"].mean()),
@@ -211,12 +221,16 @@ def _file(key: str, trial: str) -> str:
     return place.name if place is not None and "-" in place.name else f"{trial}.{key}.tflite"
 
 
-def _inside(key: str) -> tuple[int | None, str | None]:
-    """Return the peak of a file's activations and why TFLite Micro refuses it, as far as known."""
-    place = records.kept(key)
-    if place is None:
-        return None, None
-    return _read(place, place.stat().st_mtime_ns)
+def _inside(key: str, micro: arenas.Arenas) -> tuple[int | None, str | None, int | None]:
+    """Return a file's RAM under TFLite Micro, why that refuses it, and the estimate of the RAM.
+
+    What is not measured is estimated from the file, as far as that is at hand.
+    """
+    place, said = records.kept(key), micro.of(key)
+    estimate, refusal = (None, None) if place is None else _read(place, place.stat().st_mtime_ns)
+    if said is None:
+        return estimate, refusal, estimate
+    return said.bytes if said.runs else said.computed, said.refusal, said.computed
 
 
 @cache

@@ -244,6 +244,8 @@ def live(checked: pd.DataFrame | None) -> Table | None:
             "Zeros among what is pruned (%)": 100 * (1 - checked["pruned_nonzero"]),
         }
     )
+    if "corrupted_accuracy" in checked:
+        frame["Corrupted (%)"] = 100 * checked["corrupted_accuracy"]
     formats = dict.fromkeys(frame.columns[1:], "{:.1f}")
     return tables.styled(
         frame, caption="Trained, converted and measured as the library is now.", formats=formats

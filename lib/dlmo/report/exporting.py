@@ -12,7 +12,7 @@ from dlmo import deployable, microcontroller, records
 from dlmo.deployable import Preprocessing, Tensor
 from dlmo.errors import UserError
 from dlmo.files import write_bytes
-from dlmo.report import statistics, text
+from dlmo.report import arenas, statistics, text
 from dlmo.report.comparison_tables import title
 
 _TEMPLATES = Path(__file__).with_name("templates")
@@ -164,7 +164,7 @@ def _card(record: records.Deployable, held: deployable.Deployable, labels: tuple
         "Validation accuracy": _share(row, "validation_accuracy"),
         "Latency": _latency(row),
         "Memory of a process": _memory(row),
-        "RAM of a microcontroller": _micro(held, need),
+        "RAM of a microcontroller": _micro(record.key, held, need),
         "Parameters, multiplications": f"{held.parameters:,}, {held.macs:,} an inference",
         "Weights that are zero": text.percent(held.sparsity),
         "Operators": ", ".join(f"{name} {count}" for name, count in record.operators.items()),
@@ -223,8 +223,12 @@ def _memory(row: Mapping[str, Any]) -> str:
     return f"{text.kilobytes(float(row['memory']))} more, once it runs"
 
 
-def _micro(held: deployable.Deployable, need: microcontroller.Need) -> str:
-    refusal = microcontroller.refusal(held)
-    return (
-        refusal or f"{text.kilobytes(need.activations)} at the peak, and some KB of the runtime's"
-    )
+def _micro(key: str, held: deployable.Deployable, need: microcontroller.Need) -> str:
+    measured = arenas.read().of(key)
+    if measured is None:
+        refusal = microcontroller.refusal(held)
+        estimate = f"{text.kilobytes(need.activations)} at the peak, estimated from the file"
+        return refusal or f"{estimate}, and what the runtime keeps besides"
+    if measured.bytes is None:
+        return str(measured.refusal)
+    return f"{text.kilobytes(measured.bytes)}, the measured arena of {measured.runtime}"

@@ -91,6 +91,11 @@ class Compared:
     below: Callable[[float], float]
 
 
+def two_sided(found: Compared, value: float = 0.0) -> float:
+    """Return the p-value of "it is this value", against both sides."""
+    return min(1.0, 2 * min(found.above(value), found.below(value)))
+
+
 def exactly(value: float) -> Compared:
     """Return a value that is counted, not estimated: its p-values are 0 and 1."""
     return Compared(
@@ -168,6 +173,35 @@ def paired_files(first: ArrayLike, second: ArrayLike, level: float = LEVEL) -> F
     table = [[both, only_first], [only_second, neither]]
     difference = _newcombe(both, only_first, only_second, neither, level)
     return Files(only_first, only_second, difference, float(mcnemar(table, exact=True).pvalue))
+
+
+def kappa(first: ArrayLike, second: ArrayLike, level: float = LEVEL) -> Interval:
+    """Return Cohen's kappa of two files' errors on the same images, with its asymptotic interval.
+
+    1: they fail on the same images; 0: as often together as chance has it. Where a file is right,
+    or wrong, on every image, there is no kappa: NaN.
+
+    Args:
+        first: for each image whether this file is right, bool [n].
+        second: the same of the other file, bool [n].
+        level: of the interval.
+
+    Raises:
+        ValueError: the two are not about the same number of images.
+    """
+    right, other = np.asarray(first, bool), np.asarray(second, bool)
+    if right.shape != other.shape or right.ndim != 1 or not len(right):
+        raise ValueError("both files must have been shown the same images")
+    if right.all() or other.all() or not right.any() or not other.any():
+        return Interval(np.nan, np.nan, np.nan, len(right))
+    from statsmodels.stats.inter_rater import cohens_kappa
+
+    table = [[(right & other).sum(), (right & ~other).sum()]]
+    table.append([(~right & other).sum(), (~right & ~other).sum()])
+    found = cohens_kappa(np.array(table, float))
+    reach = float(stats.norm.ppf((1 + level) / 2)) * float(found.std_kappa)
+    estimate = float(found.kappa)
+    return Interval(estimate, max(-1.0, estimate - reach), min(1.0, estimate + reach), len(right))
 
 
 def compare_files(first: ArrayLike, second: ArrayLike) -> "Compared":

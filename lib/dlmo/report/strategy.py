@@ -305,7 +305,9 @@ def pieces(one: Candidate) -> dict[str, str]:
     """Return what sentences say of a candidate; `ram` by runtime."""
     mean, low, high = one.test
     ram = {
-        runtime: f"{text.kilobytes(size)} of RAM" if size is not None else f"RAM {text.MISSING}"
+        runtime: f"{text.kilobytes(size)} of RAM{_how(one, runtime)}"
+        if size is not None
+        else f"RAM {text.MISSING}"
         for runtime in RUNTIMES
         for size in (one.ram(runtime),)
     }
@@ -322,6 +324,13 @@ def pieces(one: Candidate) -> dict[str, str]:
         if one.latency is None
         else f"{ratio} times the time of its float file",
     }
+
+
+def _how(one: Candidate, runtime: Runtime) -> str:
+    """Return whether the RAM of a microcontroller is measured or estimated."""
+    if runtime != "microcontroller":
+        return ""
+    return " (measured arena)" if one.measured and one.refusal is None else " (estimated)"
 
 
 def difference(pair: Pair) -> str:

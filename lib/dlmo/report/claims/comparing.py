@@ -122,13 +122,22 @@ def accuracy_of_calibrated_files(claim: Claim, source: Source, cell: Cell) -> Co
 def _image_by_image(source: Source, subject: pd.DataFrame, other: pd.DataFrame) -> Comparison:
     both = _common(subject, other)
     found = [
-        statistics.compare_files(
+        _of_images(
             source.right(str(subject.loc[seed, "accuracy_key"])),
             source.right(str(other.loc[seed, "accuracy_key"])),
         )
         for seed in both
     ]
     return Comparison(tuple(found), _keys(subject.loc[both], other.loc[both]))
+
+
+def _of_images(one: np.ndarray, other: np.ndarray) -> Compared:
+    """Compare files image by image: right or wrong, or shares of each image's corrupted forms."""
+    if one.dtype == bool:
+        return statistics.compare_files(one, other)
+    if one.shape != other.shape:
+        raise NotMeasuredError(f"{MISSING}: the two were not shown the same corrupted images")
+    return statistics.compare_pairs(one, other)
 
 
 # Sizes --------------------------------------------------------------------------------------------

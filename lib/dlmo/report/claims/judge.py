@@ -150,7 +150,7 @@ def _with_beside(claim: Claim, source: Source, rules: Judging) -> Verdict:
 
 
 def _variants(claim: Claim, source: Source) -> Iterable[tuple[str, Claim, Source]]:
-    """Yield how a claim is judged besides: without its control, on other kernels or runtimes."""
+    """Yield how a claim is judged besides: without its control, on other kernels or images."""
     # A control of the same name differs in its recipe only, and there it is compared with itself.
     if claim.control and not set(claim.against) <= set(paper.networks()):
         plain = claim.model_copy(update={"control": (), "control_recipe": None})
@@ -158,3 +158,5 @@ def _variants(claim: Claim, source: Source) -> Iterable[tuple[str, Claim, Source
     if claim.metric == "latency" and claim.test != "prediction":
         yield "with the built-in kernels", claim, source.on(kernels=BUILTIN)
         yield "on the runtime of the paper's day", claim, source.on(runtime=THEN)
+    if claim.metric == "accuracy" and claim.test in ("equivalence", "non-inferiority"):
+        yield "on corrupted images", claim, source.on_corrupted()

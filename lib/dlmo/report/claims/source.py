@@ -103,16 +103,22 @@ class Source:
     Attributes:
         kernels: with which latencies count.
         runtime: the package of the runtime with which latencies count.
+        corrupted: whether accuracies are those on corrupted images.
     """
 
     profile: str
     kernels: str = XNNPACK
     runtime: str = TODAY
+    corrupted: bool = False
     kept: Kept = field(default_factory=Kept, repr=False)
 
     def on(self, kernels: str | None = None, runtime: str | None = None) -> "Source":
         """Return the same records with the latencies of other kernels or another runtime."""
         return replace(self, kernels=kernels or self.kernels, runtime=runtime or self.runtime)
+
+    def on_corrupted(self) -> "Source":
+        """Return the same records with the accuracies on corrupted images."""
+        return replace(self, corrupted=True)
 
     def seeds(
         self, dataset: str, network: str, technique: str, recipe: Recipe = None
@@ -143,7 +149,7 @@ class Source:
             NotMeasuredError: there are none.
         """
         name = (cell.dataset, cell.network, cell.technique)
-        rows = self._cells.get(name, self._none).dropna(subset=["accuracy"])
+        rows = self._accuracies(self._cells.get(name, self._none)).dropna(subset=["accuracy"])
         taken = [self._calibration(key) == images for key in rows["deployable_key"]]
         found = rows[pd.Series(taken, index=rows.index, dtype=bool)].drop_duplicates("seed")
         if found.empty:
@@ -192,6 +198,8 @@ class Source:
     def right(self, key: str) -> np.ndarray:
         """Return which test images a file classifies rightly, bool [n].
 
+        On corrupted images: of each image the share of its forms, [n].
+
         Raises:
             NotMeasuredError: its predictions aren't kept.
         """
@@ -199,7 +207,12 @@ class Source:
         if record.predictions is None:
             raise NotMeasuredError(f"{MISSING}: {record.trial} has no predictions")
         if key not in self.kept.right:
-            self.kept.right[key] = records.predictions(record)["test_correct"]
+            kept = records.predictions(record)
+            if self.corrupted:
+                right = kept["corrupted_classes"] == kept["labels"]
+                self.kept.right[key] = right.mean(axis=(0, 1))
+            else:
+                self.kept.right[key] = kept["test_correct"]
         return self.kept.right[key]
 
     @lru_cache(maxsize=2048)  # noqa: B019  # as many as there are cells; the records don't change
@@ -213,8 +226,16 @@ class Source:
             rows = rows[pd.Series(wanted, index=rows.index, dtype=bool)]
         else:
             rows = rows[rows["overrides"] == ""]
+        rows = self._accuracies(rows)
         known = rows.dropna(subset=["accuracy"]).drop_duplicates("seed")
         return rows, known.set_index("seed").sort_index()
+
+    def _accuracies(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Return rows whose accuracies are those on the images that are asked for."""
+        if not self.corrupted:
+            return rows
+        own = {"accuracy": "corrupted_accuracy", "accuracy_key": "robustness_key"}
+        return rows.assign(**{name: rows[other] for name, other in own.items()})
 
     @property
     def _cells(self) -> dict[tuple[str, str, str], pd.DataFrame]:

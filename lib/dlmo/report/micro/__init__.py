@@ -1,0 +1,1 @@
+"""The chapter "Does it fit?": files under TFLite Micro, their RAM, and boards."""
