@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from dlmo import deployable, machine
 from dlmo.errors import UserError, unknown
-from dlmo.instruments.process import Answer, Settings, TooLongError, run, settings
+from dlmo.instruments.process import Answer, ChildError, Settings, run, settings
 
 REPLICATES = 2000
 """Bootstrap replicates behind an interval."""
@@ -192,9 +192,9 @@ def refusals(paths: Mapping[str, Path], how: Settings) -> dict[str, str]:
         wanted = [str(Path(paths[name]).absolute()) for name in names]
         try:
             run("clock", {**job, "paths": list(dict.fromkeys(wanted))}, {}, how=how, seconds=120)
-        except TooLongError:
-            raise
-        except UserError as error:
+        except ChildError as error:
+            if error.code is None:
+                raise  # too slow a machine is no refusal
             return str(error)
         return None
 

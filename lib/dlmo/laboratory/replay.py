@@ -20,7 +20,7 @@ from dlmo.deployable import Preprocessing
 from dlmo.errors import UserError
 from dlmo.instruments import older
 from dlmo.instruments.camera import HEIGHT, WIDTH
-from dlmo.instruments.process import Kernels, Settings, TooLongError
+from dlmo.instruments.process import ChildError, Kernels, Settings
 from dlmo.laboratory import latency, store
 from dlmo.laboratory.latency import Family
 from dlmo.laboratory.nodes import Stopwatch
@@ -286,6 +286,16 @@ def _kinds(ours: _Family) -> Family:
     return {trial: key for trial, key in ours.members.items() if trial.technique in OPERATORS}
 
 
+def _no_haste(error: UserError) -> None:
+    """Raise an error that is of a slow machine, not of a file: it is no reason to record.
+
+    Raises:
+        ChildError: the child was not done in time.
+    """
+    if isinstance(error, ChildError) and error.code is None:
+        raise error
+
+
 def _cut(way: Configuration, key: str) -> records.MeasurementIdentity:
     return latency.identity("operators", key, way.settings)
 
@@ -303,9 +313,8 @@ def _operators(ours: _Family, way: Configuration, seconds: float, told: Told) ->
                 ours.files[key], kernels=way.kernels, seconds=seconds, runtime=runtime
             )
             values = described(found)
-        except TooLongError:
-            raise  # of the machine, not of the file
         except UserError as error:
+            _no_haste(error)
             reason = without_folders(str(error), ours.files[key])
             values = {"reason": reason, "runtime": older.NAME if way.older else _today()}
         latency.record(identity, trial, watch, values)
@@ -355,9 +364,8 @@ def _camera(ours: _Family, seconds: float, told: Told) -> None:
         found = instruments.camera(
             ours.files, baseline=ours.base, preprocessing=_bytes(ours.base), seconds=seconds
         )
-    except TooLongError:
-        raise
     except UserError as error:
+        _no_haste(error)
         for trial, key in lacking.items():
             reason = without_folders(str(error), ours.files[key])
             latency.record(_seen(ours, key), trial, watch, {"reason": reason, "runtime": _today()})
