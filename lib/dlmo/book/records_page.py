@@ -140,10 +140,14 @@ def result(record: records.Record) -> str:
             return "cannot be had"
         case records.Measurement(values={"test_accuracy": share}):
             return text.percent(share, 2)
-        case records.Measurement(values={"ratio": ratio}):
+        case records.Measurement(values={"corrupted_accuracy": share}):
+            return f"{text.percent(share, 2)} of corrupted images"
+        case records.Measurement(values={"ratio": float(ratio)}):
             return f"{text.ratio(ratio)} times NQ"
-        case records.Measurement(values={"bytes": size}):
+        case records.Measurement(values={"bytes": int(size)}):
             return f"{size:,} bytes"
+        case records.Measurement(values={"reason": str()}):
+            return "does not run"
     return ""
 
 
