@@ -229,6 +229,7 @@ class Options:
         activation: what is computed in the same operator: "", "RELU", "RELU6", …
         asymmetric: whether a fully connected layer with 8-bit weights rounds its float inputs
             around a zero point of their own.
+        window: rows and columns of a pool's window; of a convolution, its kernel has them.
     """
 
     stride: tuple[int, int] = (1, 1)
@@ -236,6 +237,7 @@ class Options:
     padded: bool = False
     activation: str = ""
     asymmetric: bool = False
+    window: tuple[int, int] = (1, 1)
 
 
 @dataclass(frozen=True)
@@ -749,6 +751,7 @@ def _options(name: str, table: Any) -> Options:
         padded=hasattr(found, "Padding") and found.Padding() == tflite.Padding.SAME,
         activation="" if activation == "NONE" else activation,
         asymmetric=name == "FULLY_CONNECTED" and bool(found.AsymmetricQuantizeInputs()),
+        window=pair("FilterHeight", "FilterWidth"),
     )
 
 

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from dlmo.cli import (
+    arena,
     claims,
     data,
     export,
@@ -37,6 +38,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("measure")(measure.measure)
+app.command("arena")(arena.arena)
 app.add_typer(records.app, name="records")
 app.add_typer(data.app, name="data")
 app.command("keep")(keep.keep)

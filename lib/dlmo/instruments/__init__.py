@@ -6,11 +6,13 @@ kernels do), so none runs in this one: an abort becomes a `UserError`, never a d
 
 from dlmo.instruments.delegation import delegated
 from dlmo.instruments.footprint import Memory, memory
+from dlmo.instruments.micro import Arena, arena
 from dlmo.instruments.predictions import Predictions, accuracy
 from dlmo.instruments.process import Kernels, Settings
 from dlmo.instruments.timing import Latency, Timing, latency
 
 __all__ = [
+    "Arena",
     "Kernels",
     "Latency",
     "Memory",
@@ -18,10 +20,11 @@ __all__ = [
     "Settings",
     "Timing",
     "accuracy",
+    "arena",
     "delegated",
     "latency",
     "memory",
 ]
 
-REVISIONS: dict[str, int] = {"accuracy": 1, "latency": 1, "memory": 1}
+REVISIONS: dict[str, int] = {"accuracy": 1, "arena": 1, "latency": 1, "memory": 1}
 """Raised when a change of code changes what an instrument says."""

@@ -52,6 +52,19 @@ def settings(kernels: str, threads: int, runtime: Path | None = None) -> Setting
         raise UserError(f"threads must be a whole number from 1 to 256, not {threads}") from error
 
 
+class ChildError(UserError):
+    """The child did not do its job.
+
+    Attributes:
+        code: its exit status, negative for a signal, None where it took too long.
+        log: all that it wrote to standard error.
+    """
+
+    def __init__(self, message: str, code: int | None, log: str) -> None:
+        super().__init__(message)
+        self.code, self.log = code, log
+
+
 @dataclass(frozen=True, eq=False)
 class Answer:
     """What the child found: numbers by name, arrays by name, and the runtime that it used."""
@@ -68,11 +81,22 @@ def run(
     *,
     how: Settings,
     seconds: float,
+    child: Path = _CHILD,
+    where: str | None = None,
 ) -> Answer:
-    """Let a child do a job of `child.py` within `seconds`.
+    """Let a child do a job of `child.py`, or of another such program, within `seconds`.
+
+    Args:
+        verb: which job.
+        job: what it is about.
+        arrays: what else it needs, by name.
+        how: to run the file.
+        seconds: after which the child is stopped.
+        child: the program.
+        where: how messages say what the file ran with; by default the kernels of `how`.
 
     Raises:
-        UserError: the runtime refused the file, aborted, crashed, or took too long.
+        ChildError: the runtime refused the file, aborted, crashed, or took too long.
     """
     with tempfile.TemporaryDirectory(prefix="dlmo-") as name:
         folder = Path(name)
@@ -80,15 +104,17 @@ def run(
             np.save(folder / f"{key}.npy", array)
         order = {**job, "verb": verb, "kernels": how.kernels, "threads": how.threads}
         (folder / "job.json").write_text(json.dumps(order))
-        code = _wait(folder, how, seconds)
+        code = _wait(folder, how, seconds, child)
         if code != 0:
-            raise UserError(_what_happened(folder, code, how, seconds))
+            said = _what_happened(folder, code, where or f"with the {how.kernels} kernels", seconds)
+            hint = "; try other kernels" if where is None and code not in (None, 3) else ""
+            raise ChildError(f"{said}{hint}", code, _log(folder))
         return _answer(folder)
 
 
-def _wait(folder: Path, how: Settings, seconds: float) -> int | None:
+def _wait(folder: Path, how: Settings, seconds: float, child: Path) -> int | None:
     """Return the child's exit status, None where it had to be killed after `seconds`."""
-    command = [str(how.runtime or sys.executable), "-P", str(_CHILD), str(folder)]
+    command = [str(how.runtime or sys.executable), "-P", str(child), str(folder)]
     with (folder / "stderr.txt").open("wb") as stderr:
         try:
             process = subprocess.Popen(
@@ -113,24 +139,28 @@ def _answer(folder: Path) -> Answer:
         return Answer(numbers, dict(found), numbers.pop("runtime"))
 
 
-def _what_happened(folder: Path, code: int | None, how: Settings, seconds: float) -> str:
+def _what_happened(folder: Path, code: int | None, where: str, seconds: float) -> str:
     """Return one line: which file, what became of it, and what the runtime said."""
-    stage = _text(folder / "stage.txt") or "starting the runtime"
-    where = f"{stage} with the {how.kernels} kernels"
+    where = f"{_text(folder / 'stage.txt') or 'starting the runtime'} {where}"
     if code is None:
         return f"{where}: not done after {seconds:.0f} s, and stopped"
-    said = _text(folder / "error.txt") or _last_line(folder / "stderr.txt")
+    said = _text(folder / "error.txt") or _last_line(_log(folder))
     tail = f": {said}" if said else ""
     if code == 3:
         return f"{where}: the runtime refuses it{tail}"
     what = signal.Signals(-code).name if code < 0 else f"exit status {code}"
-    return f"{where}: the runtime ended its process ({what}){tail}; try other kernels"
+    return f"{where}: the runtime ended its process ({what}){tail}"
 
 
 def _text(path: Path) -> str:
     return " ".join(path.read_text(errors="replace").split())[:300] if path.exists() else ""
 
 
-def _last_line(path: Path) -> str:
-    lines = path.read_text(errors="replace").strip().splitlines() if path.exists() else []
+def _log(folder: Path) -> str:
+    path = folder / "stderr.txt"
+    return path.read_text(errors="replace") if path.exists() else ""
+
+
+def _last_line(log: str) -> str:
+    lines = log.strip().splitlines()
     return " ".join(lines[-1].split())[:300] if lines else ""

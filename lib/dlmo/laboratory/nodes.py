@@ -367,6 +367,24 @@ def _memory(node: Node, identity: records.MeasurementIdentity) -> tuple[Any, Any
     return found.model_dump(include={"bytes", "loaded_bytes", "runtime"}), None
 
 
+def _arena(node: Node, identity: records.MeasurementIdentity) -> tuple[Any, Any]:
+    """Run the first test images under TFLite Micro, and the same ones with LiteRT's kernels."""
+    last = node.ancestors[-1]
+    test, preprocessing = _data(last).test, _preprocessing(last.network)
+    source = _file(identity.deployable)
+    images = test.images[: identity.settings["images"]]
+    found, said = instruments.arena(source, images, preprocessing)
+    values = {**found.model_dump(), "images": len(images)}
+    if said is not None:
+        values["accuracy"] = float((said == test.labels[: len(images)]).mean())
+        values["agreement"] = {}
+        for kernels in ("xnnpack", "builtin"):
+            other = instruments.accuracy(source, images, preprocessing, kernels=kernels)
+            values["agreement"][kernels] = float((said == other.classes).mean())
+            values["litert"] = other.runtime
+    return values, None
+
+
 def _confusion(labels: np.ndarray, said: np.ndarray, classes: int) -> list[list[int]]:
     """Return counts [true class, predicted class]."""
     counts = np.zeros((classes, classes), int)
@@ -463,5 +481,6 @@ _MAKERS: dict[type, Callable[[Node], None]] = {
 }
 _INSTRUMENTS: dict[str, Callable[[Node, records.MeasurementIdentity], tuple[Any, Any]]] = {
     "accuracy": _accuracy,
+    "arena": _arena,
     "memory": _memory,
 }
