@@ -213,10 +213,12 @@ def pack(predictions: Mapping[str, np.ndarray]) -> bytes:
 
 
 def predictions(record: Measurement) -> dict[str, np.ndarray]:
-    """Return the predictions kept beside a record of accuracy.
+    """Return the predictions kept beside a record of accuracy or of robustness.
 
-    `test_classes`, `validation_classes` (first choice), `…_probabilities` (float16) and
-    `…_correct` (bool), each [n] in the order of the dataset's split.
+    Of accuracy: `test_classes`, `validation_classes` (first choice), `…_probabilities` (float16)
+    and `…_correct` (bool), each [n] in the order of the dataset's split. Of robustness: `places`
+    among the test images and their `labels`, `clean_classes`, each [n], and `corrupted_classes`
+    [kinds, severities, n].
 
     Raises:
         UserError: the file is missing or is not the one that the record names.
@@ -302,7 +304,8 @@ def table(records: Iterable[Record] | None = None) -> pd.DataFrame:
     revisions are today's), accuracy and validation_accuracy (0 to 1), bytes, zipped_bytes,
     latency_ratio with low and high (to NQ, XNNPACK, one thread), latency_ratio_builtin, memory
     (bytes), parameters, macs, nonzero, pruned_nonzero, epochs, train_seconds, float_operators,
-    reason (why it can't be had), and the keys of the records.
+    reason (why it can't be had), clean_accuracy and corrupted_accuracy (of a part of the test
+    images, as they are and corrupted), and the keys of the records.
     """
     found = list(every() if records is None else records)
     weights = {record.key: record for record in found if isinstance(record, Weights)}
@@ -349,11 +352,13 @@ COLUMNS = (
     *("memory", "parameters", "macs", "nonzero", "pruned_nonzero", "epochs", "train_seconds"),
     *("float_operators", "reason", "reason_key", "weights_key", "deployable_key", "accuracy_key"),
     *("latency_key", "latency_builtin_key", "memory_key"),
+    *("clean_accuracy", "corrupted_accuracy", "robustness_key"),
 )
 _COUNTS = ("bytes", "zipped_bytes", "memory", "parameters", "macs", "epochs")
 _SHARES = (
     *("accuracy", "validation_accuracy", "latency_ratio", "latency_ratio_low"),
     *("latency_ratio_high", "latency_ratio_builtin", "nonzero", "pruned_nonzero"),
+    *("clean_accuracy", "corrupted_accuracy"),
 )
 _TYPES: dict[str, Any] = {
     **dict.fromkeys(_COUNTS, "Int64"),
@@ -401,6 +406,9 @@ def _measured(measured: list[Measurement]) -> dict[str, Any]:
                 row |= {"latency_ratio_builtin": values["ratio"], "latency_builtin_key": record.key}
             case "memory" if plain:
                 row |= {"memory": values["bytes"], "memory_key": record.key}
+            case "robustness" if plain and values["images"] >= row.get("images", 0):
+                shares = ("images", "clean_accuracy", "corrupted_accuracy")
+                row |= {name: values[name] for name in shares} | {"robustness_key": record.key}
     return row
 
 

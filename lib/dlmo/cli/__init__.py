@@ -21,6 +21,7 @@ from dlmo.cli import (
     recommend,
     records,
     reproduce,
+    robustness,
     run,
     sweep,
     verify,
@@ -43,6 +44,7 @@ app.command("keep")(keep.keep)
 app.command("run")(run.run)
 app.command("claims")(claims.claims)
 app.command("recommend")(recommend.recommend)
+app.command("robustness")(robustness.robustness)
 app.command("verify")(verify.verify)
 app.command("reproduce")(reproduce.reproduce)
 app.command("inspect")(inspect.inspect)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from dlmo.datasets.dataset import Dataset, Split
@@ -40,8 +41,15 @@ def resized(data: Dataset, size: tuple[int, int]) -> Dataset:
 
 
 def _split(split: Split, size: tuple[int, int]) -> Split:
-    images = np.empty((len(split), *size, 3), np.uint8)
-    for place, image in enumerate(split.images):
+    return Split(stretched(split.images, size), np.array(split.labels))
+
+
+def stretched(images: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return images [n, h, w, 3] stretched to a height and a width, themselves if they have it."""
+    if images.shape[1:3] == size:
+        return images
+    made = np.empty((len(images), *size, 3), np.uint8)
+    for place, image in enumerate(images):
         large = Image.fromarray(image).resize(size[::-1], Image.Resampling.LANCZOS)
-        images[place] = np.asarray(large)
-    return Split(images, np.array(split.labels))
+        made[place] = np.asarray(large)
+    return made

@@ -4,6 +4,7 @@ An interpreter can abort the process that it runs in (some full integer files wi
 kernels do), so none runs in this one: an abort becomes a `UserError`, never a dead kernel.
 """
 
+from dlmo.instruments.damage import Robustness, robustness
 from dlmo.instruments.delegation import delegated
 from dlmo.instruments.footprint import Memory, memory
 from dlmo.instruments.predictions import Predictions, accuracy
@@ -15,13 +16,15 @@ __all__ = [
     "Latency",
     "Memory",
     "Predictions",
+    "Robustness",
     "Settings",
     "Timing",
     "accuracy",
     "delegated",
     "latency",
     "memory",
+    "robustness",
 ]
 
-REVISIONS: dict[str, int] = {"accuracy": 1, "latency": 1, "memory": 1}
+REVISIONS: dict[str, int] = {"accuracy": 1, "latency": 1, "memory": 1, "robustness": 1}
 """Raised when a change of code changes what an instrument says."""

@@ -13,6 +13,7 @@ import numpy as np
 from loky import ProcessPoolExecutor
 
 from dlmo import conversion, datasets, deployable, instruments, machine, networks, records
+from dlmo.datasets import corruptions
 from dlmo.errors import ImpossibleError, UserError
 from dlmo.files import sha256
 from dlmo.keras_ import keras
@@ -367,6 +368,32 @@ def _memory(node: Node, identity: records.MeasurementIdentity) -> tuple[Any, Any
     return found.model_dump(include={"bytes", "loaded_bytes", "runtime"}), None
 
 
+def _robustness(node: Node, identity: records.MeasurementIdentity) -> tuple[Any, Any]:
+    """Show a file a part of the test images, corrupted; see `instruments.robustness`."""
+    last = node.ancestors[-1]
+    settings = dict(identity.settings)
+    test = datasets.load(last.dataset).test
+    places = corruptions.subset(test.labels, settings.pop("images"))
+    said = instruments.robustness(
+        _file(identity.deployable),
+        test.images[places],
+        _preprocessing(last.network),
+        size=own.image_size(last.network) if own.is_own(last.network) else None,
+        **settings,
+    )
+    labels = test.labels[places]
+    each = said.accuracies(labels)
+    values = {
+        "images": len(places),
+        "clean_accuracy": float((said.clean == labels).mean()),
+        "corrupted_accuracy": float(each.mean()),
+        "accuracies": dict(zip(corruptions.KINDS, each.round(6).tolist(), strict=True)),
+        "runtime": said.runtime,
+    }
+    kept = {"places": places.astype(np.uint32), "labels": labels.astype(said.clean.dtype)}
+    return values, kept | {"clean_classes": said.clean, "corrupted_classes": said.corrupted}
+
+
 def _confusion(labels: np.ndarray, said: np.ndarray, classes: int) -> list[list[int]]:
     """Return counts [true class, predicted class]."""
     counts = np.zeros((classes, classes), int)
@@ -464,4 +491,5 @@ _MAKERS: dict[type, Callable[[Node], None]] = {
 _INSTRUMENTS: dict[str, Callable[[Node, records.MeasurementIdentity], tuple[Any, Any]]] = {
     "accuracy": _accuracy,
     "memory": _memory,
+    "robustness": _robustness,
 }

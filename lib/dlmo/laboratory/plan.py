@@ -1,10 +1,12 @@
 """Trials to nodes: what each trial stands on, and which of it is missing."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Any
 
 from dlmo import datasets, instruments, machine, networks, recipes, records
+from dlmo.instruments import damage
 from dlmo.laboratory.nodes import Identity, Node, done
 from dlmo.networks import own
 from dlmo.recipes import Distil
@@ -14,6 +16,17 @@ from dlmo.trials import Trial
 
 PLAIN = {"kernels": "xnnpack", "threads": 1}
 """How accuracy and memory are measured unless somebody asks for more."""
+
+Settings = Mapping[str, Mapping[str, Any]]
+"""The settings of instruments, by their names."""
+
+USUAL: Settings = {"accuracy": PLAIN, "memory": PLAIN}
+"""What is measured of every file."""
+
+
+def corrupted(images: int = damage.IMAGES) -> Settings:
+    """Return how robustness is measured: on so many test images, corrupted."""
+    return {"robustness": {**PLAIN, "images": images}}
 
 
 @dataclass
@@ -33,15 +46,19 @@ class Plan:
         return [node for node in self.missing if node.key in wanted]
 
 
-def plan(trials: Iterable[Trial]) -> Plan:
+def plan(trials: Iterable[Trial], wanted: Settings | None = None) -> Plan:
     """Return the plan for some trials; nothing is made or trained yet.
+
+    Args:
+        trials: what is asked for.
+        wanted: the settings of each instrument that measures; by default accuracy and memory.
 
     Raises:
         UserError: a name is unknown, a recipe makes no sense, a dataset can't be read.
     """
     made = Plan(list(dict.fromkeys(trials)))
     for trial in made.trials:
-        nodes = _nodes(trial)
+        nodes = _nodes(trial, wanted or USUAL)
         made.nodes |= {node.key: node for node in nodes if node.key not in made.nodes}
         made.needs[trial] = [node.key for node in nodes]
         made.deployables[trial] = _deployable(nodes).key
@@ -74,7 +91,7 @@ def _deployable(nodes: list[Node]) -> Node:
     return next(node for node in nodes if isinstance(node.identity, records.DeployableIdentity))
 
 
-def _nodes(trial: Trial) -> list[Node]:
+def _nodes(trial: Trial, instruments_used: Settings) -> list[Node]:
     """Return the nodes of a trial, parents (and a teacher's nodes) first."""
     profile = recipes.profile(trial.profile)
     nodes, chain = _weights_nodes(trial)
@@ -91,17 +108,19 @@ def _nodes(trial: Trial) -> list[Node]:
     deployable = Node(identity, trial, chain, (chain[-1].key,), threads)
     # What was never trained has no accuracy worth a record.
     untrained = any(ancestor.recipe.get("untrained") for ancestor in chain)
-    instruments_used = ("memory",) if untrained else ("accuracy", "memory")
-    measured = [_measurement(deployable, name) for name in instruments_used]
+    used = {
+        name: how for name, how in instruments_used.items() if name == "memory" or not untrained
+    }
+    measured = [_measurement(deployable, name, how) for name, how in used.items()]
     return [*nodes, deployable, *measured]
 
 
-def _measurement(deployable: Node, instrument: str) -> Node:
+def _measurement(deployable: Node, instrument: str, settings: Mapping[str, Any]) -> Node:
     identity = records.MeasurementIdentity(
         deployable=deployable.key,
         instrument=instrument,
         revision=instruments.REVISIONS[instrument],
-        settings=PLAIN,
+        settings=dict(settings),
         machine=machine.tag(machine.this()),
     )
     return Node(identity, deployable.trial, deployable.ancestors, (deployable.key,), 1)

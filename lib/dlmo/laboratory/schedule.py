@@ -13,7 +13,7 @@ from dlmo import records
 from dlmo.errors import UserError
 from dlmo.laboratory import latency
 from dlmo.laboratory.nodes import Node, Stopwatch, give_up, leave_with_parent, run
-from dlmo.laboratory.plan import Plan, plan
+from dlmo.laboratory.plan import Plan, Settings, plan
 from dlmo.trials import Trial
 
 _ATTEMPTS = 3
@@ -30,6 +30,7 @@ def measure(
     scheduler: str | None = None,
     watch: Watch | None = None,
     with_latency: bool = True,
+    instruments: Settings | None = None,
 ) -> Plan:
     """Make everything that some trials miss.
 
@@ -39,6 +40,7 @@ def measure(
         scheduler: address of a Dask scheduler; without, processes on this machine.
         watch: is told how far it is.
         with_latency: measure latencies as well, when everything else is done.
+        instruments: which others measure, and how; by default accuracy and memory.
 
     Returns:
         The plan as it was before; all its nodes are made now.
@@ -49,10 +51,10 @@ def measure(
     wanted = list(trials)
     if with_latency:  # a ratio to NQ needs NQ
         wanted += [trial.sibling(latency.BASELINE) for trial in wanted]
-    made = plan(wanted)
+    made = plan(wanted, instruments)
     if made.missing:
         _Run(made, workers or cpu_count() or 1, scheduler, watch).until_done()
-        _explain(plan(wanted))
+        _explain(plan(wanted, instruments))
     if with_latency:
         latency.measure(made)
     return made
