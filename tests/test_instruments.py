@@ -144,12 +144,12 @@ def test_an_abort_becomes_an_error(files: Path, images: NDArray[np.uint8]) -> No
 
 
 def test_a_run_that_takes_too_long_is_stopped(files: Path, images: NDArray[np.uint8]) -> None:
-    many = np.repeat(images, 50, axis=0)
+    many = np.repeat(images, 400, axis=0)
     before = psutil.Process().children()
     began = time.monotonic()
-    with pytest.raises(UserError, match=r"big\.tflite.*not done after 1 s"):
-        accuracy(files / "big.tflite", many, seconds=1, kernels="reference")
-    assert time.monotonic() - began < 10
+    with pytest.raises(UserError, match=r"big\.tflite.*not done after 3 s"):
+        accuracy(files / "big.tflite", many, seconds=3, kernels="reference")
+    assert time.monotonic() - began < 12
     assert set(psutil.Process().children()) <= set(before)
 
 

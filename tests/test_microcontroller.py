@@ -370,7 +370,7 @@ def test_a_real_abort_is_a_clear_reason_and_leaves_this_process_alone(
 ) -> None:
     program = tmp_path / "child.py"
     program.write_text("import os, sys\nprint('no way', file=sys.stderr, flush=True)\nos.abort()\n")
-    monkeypatch.setattr(micro, "_CHILD", program)
+    monkeypatch.setattr(micro, "_JOBS", program)
     found, _ = arena(made / "float.tflite", images[:1])
     assert found.ended and not found.runs and found.operator is None
     assert found.reason == "the runtime ends its process: no way"

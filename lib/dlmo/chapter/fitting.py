@@ -40,10 +40,12 @@ def measured(name: str, asked: Asked, rows: pd.DataFrame) -> pd.DataFrame:
 
 def _measure(keys: list[str]) -> None:
     # The laboratory brings TensorFlow: only for those who need it.
-    from dlmo.laboratory import arena
+    from dlmo import laboratory
 
     found = (records.find(key) for key in keys)
-    arena.measure(arena.work([one.trial for one in found if one is not None]))
+    how = laboratory.arena()
+    made = laboratory.plan([one.trial for one in found if one is not None], how)
+    laboratory.measure(made.filed(), with_latency=False, instruments=how)
 
 
 def live_arenas(network: str = "vggnet") -> pd.DataFrame | None:

@@ -1,24 +1,22 @@
 """`dlmo arena`: what TFLite Micro does with the files of a selection of trials."""
 
-import time
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from dlmo.cli import further
 from dlmo.cli.options import (
     Datasets,
+    DryRun,
     Networks,
     Parameters,
     Profile,
     Seeds,
     Techniques,
+    Workers,
     ordered,
     selected,
 )
-
-if TYPE_CHECKING:
-    from dlmo.laboratory.arena import Work
-    from dlmo.laboratory.nodes import Node
 
 
 def arena(
@@ -31,7 +29,8 @@ def arena(
     images: Annotated[
         int, typer.Option(min=1, help="Test images that LiteRT classifies, too.")
     ] = 1000,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what is missing.")] = False,
+    dry_run: DryRun = False,
+    workers: Workers = None,
 ) -> None:
     """Run converted files under TFLite Micro: arena, operators in the way, agreement with LiteRT.
 
@@ -43,34 +42,7 @@ def arena(
       dlmo arena -d cifar10 -n vggnet
       dlmo arena -d cifar10 -n mobilenet_v1,wrn -t NQ,FIQ,QAT --seed 0-2 --dry-run
     """
-    from dlmo.laboratory import arena as laboratory
+    from dlmo import laboratory
 
     wanted = ordered(selected(dataset, network, technique, profile, seed, parameter))
-    found = laboratory.work(wanted, images)
-    _say(found)
-    if not dry_run:
-        laboratory.measure(found, _Teller(len(found.missing)))
-        if found.missing:
-            typer.echo(f"measured: {len(found.missing)}")
-
-
-def _say(found: "Work") -> None:
-    for trial, reason in found.unavailable.items():
-        typer.echo(f"{trial}  cannot be had: {reason}")
-    for trial in found.unmade:
-        typer.echo(f"{trial}  its file is not here; make it with: dlmo measure")
-    for node in found.missing:
-        typer.echo(f"{node.trial}  missing")
-    typer.echo(f"in all: {found.done} measured, {len(found.missing)} missing")
-
-
-class _Teller:
-    """Says on standard error which file is measured, how far it is, and how long it has taken."""
-
-    def __init__(self, total: int) -> None:
-        self._total, self._at, self._began = total, 0, time.monotonic()
-
-    def __call__(self, node: "Node") -> None:
-        self._at += 1
-        spent = time.monotonic() - self._began
-        typer.echo(f"[{self._at}/{self._total}, {spent:.0f} s] {node.label}", err=True)
+    further.measure(wanted, laboratory.arena(images), dry_run=dry_run, workers=workers)

@@ -14,6 +14,7 @@ from dlmo.cli.options import (
     Profile,
     Seeds,
     Techniques,
+    Workers,
     ordered,
     selected,
 )
@@ -28,9 +29,6 @@ Chapter = Annotated[
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what is missing, and its cost.")]
 Shape = Annotated[PlanFormat, typer.Option("--format", help="Of --dry-run.")]
-Workers = Annotated[
-    int | None, typer.Option(min=1, max=1024, help="Cores to keep busy.  [all]", show_default=False)
-]
 Scheduler = Annotated[
     str | None, typer.Option(metavar="ADDRESS", help="A Dask scheduler, tcp://host:port.")
 ]

@@ -57,6 +57,11 @@ Seeds = Annotated[
     typer.Option("--seed", "-s", metavar="N", help="Seed or range, 0-4; may be repeated.  [0]"),
 ]
 
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what is missing.")]
+Workers = Annotated[
+    int | None, typer.Option(min=1, max=1024, help="Cores to keep busy.  [all]", show_default=False)
+]
+
 
 def words(given: Iterable[str] | None) -> list[str]:
     """Return the names in repeated options and comma lists, each once, in their order.

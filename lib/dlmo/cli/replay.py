@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dlmo.cli.options import Datasets, Networks, Profile, Seeds, Techniques, seeds, words
+from dlmo.cli.options import Datasets, DryRun, Networks, Profile, Seeds, Techniques, seeds, words
 from dlmo.errors import UserError, unknown
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ Seconds = Annotated[
         min=0.5, max=600, help="For one family in one configuration; there are eight of these."
     ),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what is missing.")]
 
 
 def replay(

@@ -1,30 +1,25 @@
 """`dlmo robustness`: show the files of measured trials corrupted images."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from dlmo.cli import further
 from dlmo.cli.options import (
     Datasets,
+    DryRun,
     Networks,
     Parameters,
     Profile,
     Seeds,
     Techniques,
+    Workers,
     ordered,
     selected,
 )
 
-if TYPE_CHECKING:
-    from dlmo.laboratory import Plan
-    from dlmo.trials import Trial
-
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what is missing.")]
 Images = Annotated[
     int, typer.Option("--images", min=10, max=100_000, help="How many test images; 75 times each.")
-]
-Workers = Annotated[
-    int | None, typer.Option(min=1, max=1024, help="Cores to keep busy.  [all]", show_default=False)
 ]
 
 
@@ -51,32 +46,6 @@ def robustness(
       dlmo robustness -d cifar10 -n wrn -t NQ,FIQ,PRN --dry-run
     """
     from dlmo import laboratory
-    from dlmo.cli import progress
 
     wanted = ordered(selected(dataset, network, technique, profile, seed, parameter))
-    how = laboratory.corrupted(images)
-    ready = _ready(laboratory.plan(wanted, how))
-    made = laboratory.plan(ready, how)
-    typer.echo(f"{len(made.missing)} of {len(ready)} files to measure", err=True)
-    if dry_run or not made.missing:
-        for node in made.missing:
-            typer.echo(node.label)
-        return
-    with progress.watching({}, workers or 1) as watch:
-        laboratory.measure(ready, workers=workers, watch=watch, with_latency=False, instruments=how)
-
-
-def _ready(made: "Plan") -> "list[Trial]":
-    """Return the trials whose files are there, and say of the others that they aren't."""
-    ready = []
-    for trial in made.trials:
-        lacking = [
-            node for node in made.missing_for(trial) if not node.label.endswith("· robustness")
-        ]
-        if trial in made.unavailable:
-            typer.echo(f"{trial}: cannot be had: {made.unavailable[trial]}", err=True)
-        elif lacking:
-            typer.echo(f"{trial}: not measured yet, left out; first: dlmo measure", err=True)
-        else:
-            ready.append(trial)
-    return ready
+    further.measure(wanted, laboratory.corrupted(images), dry_run=dry_run, workers=workers)

@@ -12,6 +12,7 @@ from dlmo.cli.options import (
     Parameters,
     Seeds,
     Techniques,
+    Workers,
     pairs,
     seeds,
     words,
@@ -20,10 +21,6 @@ from dlmo.cli.options import (
 if TYPE_CHECKING:
     from dlmo.review import Verdict
     from dlmo.trials import Trial
-
-Workers = Annotated[
-    int | None, typer.Option(min=1, max=1024, help="Cores to keep busy.  [all]", show_default=False)
-]
 
 
 def verify(

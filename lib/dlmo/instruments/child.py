@@ -1,20 +1,14 @@
-"""The program that loads and runs a file: a script of its own, in a process of its own.
+"""The jobs that load and run a file, done by `serving.py` in a process of its own.
 
-It is started by path and needs only NumPy and a runtime (LiteRT, or the older tflite-runtime of
-another environment): nothing of `dlmo`, so that the process under measurement stays small.
-It reads `job.json` and the arrays in the folder that it is given, and leaves `answer.json` and
-`answer.npz` there; `stage.txt` says what it was doing should the runtime abort the process.
+They need only NumPy and a runtime (LiteRT, or the older tflite-runtime of another environment):
+nothing of `dlmo`, so that the process under measurement stays small. `stage.txt` says what they
+were doing should the runtime abort the process.
 """
 
 import contextlib
 import gc
-import json
-import os
 import random
-import sys
-import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -293,7 +287,7 @@ def _say(folder: Path, stage: str) -> None:
     (folder / "stage.txt").write_text(stage)
 
 
-def _name() -> str:
+def name() -> str:
     """Return the runtime's package and version."""
     from importlib import metadata
 
@@ -303,44 +297,12 @@ def _name() -> str:
     return "unknown"
 
 
-def _leave_with_parent() -> None:
-    """End this process when the parent's end of standard input is closed, by whatever death."""
-    sys.stdin.buffer.read()
-    os._exit(9)
-
-
-def _no_core_dumps() -> None:
-    with contextlib.suppress(ImportError, OSError, ValueError):
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-def main(folder: Path) -> int:
-    """Do the job in `folder`; return 3, with the reason in `error.txt`, when it can't be done."""
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
-    _no_core_dumps()
-    verbs: dict[str, Callable[[Path, dict[str, Any]], Answer]] = {
-        "predict": predict,
-        "trace": trace,
-        "clock": clock,
-        "camera": camera,
-        "chain": chain,
-        "weigh": weigh,
-        "partition": partition,
-    }
-    job = json.loads((folder / "job.json").read_text())
-    try:
-        numbers, arrays = verbs[job["verb"]](folder, job)
-    except Exception as error:  # whatever the runtime raises, the parent reports it
-        (folder / "error.txt").write_text(f"{error}" or type(error).__name__)
-        return 3
-    np.savez(folder / "answer.npz", allow_pickle=False, **arrays)
-    (folder / "answer.json").write_text(json.dumps({**numbers, "runtime": _name()}))
-    return 0
-
-
-if __name__ == "__main__":
-    code = main(Path(sys.argv[1]))
-    sys.stdout.flush()
-    os._exit(code)  # the watching thread still reads, and nothing is left to clean up
+VERBS = {
+    "predict": predict,
+    "trace": trace,
+    "clock": clock,
+    "camera": camera,
+    "chain": chain,
+    "weigh": weigh,
+    "partition": partition,
+}

@@ -23,7 +23,7 @@ from dlmo.errors import UserError
 from dlmo.instruments.predictions import check, real
 from dlmo.instruments.process import ChildError, Settings, run
 
-_CHILD = Path(__file__).with_name("micro_child.py")
+_JOBS = Path(__file__).with_name("micro_child.py")
 _WHERE = "under TFLite Micro"
 _SPARE = 2**26
 """Bytes of the arena that a file is given at first; what it does not touch costs nothing."""
@@ -152,7 +152,7 @@ class _Run:
             arrays,
             how=Settings(),
             seconds=self._seconds,
-            child=_CHILD,
+            jobs=_JOBS,
             where=_WHERE,
         )
 

@@ -1,18 +1,11 @@
-"""The program that runs a file under TFLite Micro: a script of its own, in a process of its own.
+"""The jobs that run a file under TFLite Micro, done by `serving.py` in a process of its own.
 
-It is started by path and needs NumPy and the package tflite-micro, nothing of `dlmo`. It reads
-`job.json` and the arrays in the folder that it is given, and leaves `answer.json` and `answer.npz`
-there; `stage.txt` says what it was doing should the runtime abort the process. What TFLite Micro
-prints, its account of the arena included, goes to standard error, which the parent keeps as
-`stderr.txt` in the same folder.
+They need NumPy and the package tflite-micro, nothing of `dlmo`. `stage.txt` says what they were
+doing should the runtime abort the process. What TFLite Micro prints, its account of the arena
+included, goes to standard error, which the parent keeps as `stderr.txt` in the same folder.
 """
 
-import contextlib
-import json
-import os
 import sys
-import threading
-from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -105,37 +98,9 @@ def _say(folder: Path, stage: str) -> None:
     (folder / "stage.txt").write_text(stage)
 
 
-def _leave_with_parent() -> None:
-    """End this process when the parent's end of standard input is closed, by whatever death."""
-    sys.stdin.buffer.read()
-    os._exit(9)
+def name() -> str:
+    """Return the runtime's package and version."""
+    return f"{PACKAGE} {metadata.version(PACKAGE)}"
 
 
-def main(folder: Path) -> int:
-    """Do the job in `folder`; return 3, with the reason in `error.txt`, when it can't be done."""
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
-    with contextlib.suppress(ImportError, OSError, ValueError):  # no core dumps
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    verbs: dict[str, Callable[[Path, dict[str, Any]], Answer]] = {
-        "run": run,
-        "least": least,
-        "first": first,
-    }
-    job = json.loads((folder / "job.json").read_text())
-    try:
-        numbers, arrays = verbs[job["verb"]](folder, job)
-    except Exception as error:  # whatever the runtime raises, the parent reports it
-        (folder / "error.txt").write_text(f"{error}" or type(error).__name__)
-        return 3
-    np.savez(folder / "answer.npz", allow_pickle=False, **arrays)
-    said = {**numbers, "runtime": f"{PACKAGE} {metadata.version(PACKAGE)}"}
-    (folder / "answer.json").write_text(json.dumps(said))
-    return 0
-
-
-if __name__ == "__main__":
-    code = main(Path(sys.argv[1]))
-    sys.stdout.flush()
-    os._exit(code)  # the watching thread still reads, and nothing is left to clean up
+VERBS = {"run": run, "least": least, "first": first}

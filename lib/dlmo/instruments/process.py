@@ -19,7 +19,7 @@ from dlmo.errors import UserError, unknown
 Kernels = Literal["xnnpack", "builtin", "reference"]
 """XNNPACK with LiteRT's own kernels for the rest, LiteRT's own alone, or its reference kernels."""
 
-_CHILD = Path(__file__).with_name("child.py")
+_SERVING, _JOBS = (Path(__file__).with_name(name) for name in ("serving.py", "child.py"))
 
 
 class Settings(BaseModel):
@@ -85,10 +85,10 @@ def run(
     *,
     how: Settings,
     seconds: float,
-    child: Path = _CHILD,
+    jobs: Path = _JOBS,
     where: str | None = None,
 ) -> Answer:
-    """Let a child do a job of `child.py`, or of another such program, within `seconds`.
+    """Let a child do a job of `child.py`, or of another such file, within `seconds`.
 
     Args:
         verb: which job.
@@ -96,7 +96,7 @@ def run(
         arrays: what else it needs, by name.
         how: to run the file.
         seconds: after which the child is stopped.
-        child: the program.
+        jobs: the file.
         where: how messages say what the file ran with; by default the kernels of `how`.
 
     Raises:
@@ -108,7 +108,7 @@ def run(
             np.save(folder / f"{key}.npy", array)
         order = {**job, "verb": verb, "kernels": how.kernels, "threads": how.threads}
         (folder / "job.json").write_text(json.dumps(order))
-        code = _wait(folder, how, seconds, child)
+        code = _wait(folder, how, seconds, jobs)
         if code != 0:
             said = _what_happened(folder, code, where or f"with the {how.kernels} kernels", seconds)
             hint = "; try other kernels" if where is None and code not in (None, 3) else ""
@@ -117,11 +117,11 @@ def run(
         return _answer(folder)
 
 
-def _wait(folder: Path, how: Settings, seconds: float, child: Path) -> int | None:
+def _wait(folder: Path, how: Settings, seconds: float, jobs: Path) -> int | None:
     """Return the child's exit status, None where it had to be killed after `seconds`."""
     # Older Pythons don't know -P, which keeps the modules beside the script out of its way.
     safe = ("-I",) if how.runtime else ("-P",)
-    command = [str(how.runtime or sys.executable), *safe, str(child), str(folder)]
+    command = [str(how.runtime or sys.executable), *safe, str(_SERVING), str(folder), str(jobs)]
     with (folder / "stderr.txt").open("wb") as stderr:
         try:
             process = subprocess.Popen(

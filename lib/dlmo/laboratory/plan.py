@@ -29,6 +29,11 @@ def corrupted(images: int = damage.IMAGES) -> Settings:
     return {"robustness": {**PLAIN, "images": images}}
 
 
+def arena(images: int = 1000) -> Settings:
+    """Return how the arena is measured: so many test images are classified with LiteRT, too."""
+    return {"arena": {"images": images}}
+
+
 @dataclass
 class Plan:
     """What a set of trials needs: all nodes, parents first, and which of them are missing."""
@@ -44,6 +49,18 @@ class Plan:
         """Return the missing nodes of one trial, parents first."""
         wanted = set(self.needs[trial])
         return [node for node in self.missing if node.key in wanted]
+
+    def filed(self) -> list[Trial]:
+        """Return the trials whose files are here: at most measurements are missing."""
+        return [
+            trial
+            for trial in self.trials
+            if trial not in self.unavailable
+            and all(
+                isinstance(node.identity, records.MeasurementIdentity)
+                for node in self.missing_for(trial)
+            )
+        ]
 
 
 def plan(trials: Iterable[Trial], wanted: Settings | None = None) -> Plan:

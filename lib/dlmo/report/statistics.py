@@ -163,14 +163,10 @@ def paired_files(first: ArrayLike, second: ArrayLike, level: float = LEVEL) -> F
     Raises:
         ValueError: the two are not about the same number of images.
     """
-    right, other = np.asarray(first, bool), np.asarray(second, bool)
-    if right.shape != other.shape or right.ndim != 1 or not len(right):
-        raise ValueError("both files must have been shown the same images")
-    both, neither = int((right & other).sum()), int((~right & ~other).sum())
-    only_first, only_second = int((right & ~other).sum()), int((~right & other).sum())
+    table = _crossed(first, second)
+    (both, only_first), (only_second, neither) = table
     from statsmodels.stats.contingency_tables import mcnemar
 
-    table = [[both, only_first], [only_second, neither]]
     difference = _newcombe(both, only_first, only_second, neither, level)
     return Files(only_first, only_second, difference, float(mcnemar(table, exact=True).pvalue))
 
@@ -189,19 +185,28 @@ def kappa(first: ArrayLike, second: ArrayLike, level: float = LEVEL) -> Interval
     Raises:
         ValueError: the two are not about the same number of images.
     """
+    table = np.array(_crossed(first, second), float)
+    images = int(table.sum())
+    if 0 in (*table.sum(axis=0), *table.sum(axis=1)):
+        return Interval(np.nan, np.nan, np.nan, images)
+    from statsmodels.stats.inter_rater import cohens_kappa
+
+    found = cohens_kappa(table)
+    reach = float(stats.norm.ppf((1 + level) / 2)) * float(found.std_kappa)
+    estimate = float(found.kappa)
+    return Interval(estimate, max(-1.0, estimate - reach), min(1.0, estimate + reach), images)
+
+
+def _crossed(first: ArrayLike, second: ArrayLike) -> list[list[int]]:
+    """Return how many images both files get right, one of them alone, and neither.
+
+    Raises:
+        ValueError: the two are not about the same number of images.
+    """
     right, other = np.asarray(first, bool), np.asarray(second, bool)
     if right.shape != other.shape or right.ndim != 1 or not len(right):
         raise ValueError("both files must have been shown the same images")
-    if right.all() or other.all() or not right.any() or not other.any():
-        return Interval(np.nan, np.nan, np.nan, len(right))
-    from statsmodels.stats.inter_rater import cohens_kappa
-
-    table = [[(right & other).sum(), (right & ~other).sum()]]
-    table.append([(~right & other).sum(), (~right & ~other).sum()])
-    found = cohens_kappa(np.array(table, float))
-    reach = float(stats.norm.ppf((1 + level) / 2)) * float(found.std_kappa)
-    estimate = float(found.kappa)
-    return Interval(estimate, max(-1.0, estimate - reach), min(1.0, estimate + reach), len(right))
+    return [[int((a & b).sum()) for b in (other, ~other)] for a in (right, ~right)]
 
 
 def compare_files(first: ArrayLike, second: ArrayLike) -> "Compared":
@@ -214,9 +219,7 @@ def compare_files(first: ArrayLike, second: ArrayLike) -> "Compared":
         ValueError: the two are not about the same number of images.
     """
     files = paired_files(first, second)
-    right, other = np.asarray(first, bool), np.asarray(second, bool)
-    both = int((right & other).sum())
-    neither = len(right) - both - files.only_first - files.only_second
+    (both, _), (_, neither) = _crossed(first, second)
 
     def above(value: float) -> float:
         return _newcombe_above(both, files.only_first, files.only_second, neither, value)
