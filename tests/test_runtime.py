@@ -304,8 +304,8 @@ def turned(own_records: Path) -> dict[str, records.Deployable]:
 def test_the_runtime_decides(turned: dict[str, records.Deployable]) -> None:
     timed = read.latencies(records.select())
     said = words.replayed(timed)
-    assert "On LiteRT 2.3.0, XNNPACK, FIQ (0.40" in said and "faster than NQ" in said
-    assert "On tflite-runtime 2.14.0, XNNPACK, FIQ (2.5" in said and "slower than NQ" in said
+    assert "On LiteRT 2.3.0 with XNNPACK, FIQ (0.40" in said and "faster than NQ" in said
+    assert "On tflite-runtime 2.14.0 with XNNPACK, FIQ (2.5" in said and "slower than NQ" in said
     assert words.verdict(timed).startswith("FIQ is slower than NQ on one runtime and faster")
     assert len(cited.of(said)) == 4
     line = timed[timed["technique"] == "FIQ"].iloc[0]

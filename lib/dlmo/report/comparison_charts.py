@@ -287,14 +287,26 @@ def _tips(kind: str) -> list[alt.Tooltip]:
     ]
 
 
-def shape(column: str, shapes: dict[str, str], frame: pd.DataFrame, title: str) -> alt.Shape:
-    """Return the shapes of a column's values, with a legend that can be read on a dark page."""
+def shape(
+    column: str, shapes: dict[str, str], frame: pd.DataFrame, title: str, **form: Any
+) -> alt.Shape:
+    """Return the shapes of a column's values, with a legend that can be read on a dark page.
+
+    Args:
+        column: whose values the shapes are.
+        shapes: by value.
+        frame: what is drawn; only what it holds is in the legend.
+        title: of the legend.
+        form: more of Altair's properties of a legend.
+    """
     used = [name for name in shapes if name in set(frame[column])]
     scale = alt.Scale(domain=used, range=[shapes[name] for name in used])
     # Without a colour of its own the legend is black, on a dark page too; at the bottom it does
     # not compete with the techniques for a phone's width.
     ink = charts.INK.light
-    legend = alt.Legend(symbolFillColor=ink, symbolStrokeColor=ink, orient="bottom", title=title)
+    legend = alt.Legend(
+        symbolFillColor=ink, symbolStrokeColor=ink, orient="bottom", title=title, **form
+    )
     return alt.Shape(f"{column}:N", scale=scale, legend=legend)
 
 

@@ -21,8 +21,9 @@ RESNET8 = "resnet8"
 
 @cited
 def boards_table(found: Sequence[One]) -> Table:
-    """Return each board with its flash and RAM, and how each deployable stands with it."""
+    """Return each board with its flash and RAM, and how each file that runs stands with it."""
     boards = microcontroller.boards().boards
+    able = [one for one in found if one.verdict(boards[0]) != STOPPED]
     addresses = {board.name: board.source for board in boards}
     lines = [
         {
@@ -30,13 +31,13 @@ def boards_table(found: Sequence[One]) -> Table:
             "Processor": board.processor,
             "Flash (KB)": text.kb(board.flash),
             "RAM (KB)": text.kb(board.ram),
-            **{one.technique: _cell(one, board) for one in found},
+            **{one.technique: _cell(one, board) for one in able},
         }
         for board in boards
     ]
     table = tables.styled(
         pd.DataFrame(lines),
-        caption="Boards, and whether each file fits.",
+        caption="Boards, and whether each file that runs fits.",
         formats={"Board": lambda name: _link(str(name), addresses)},
         name="boards",
     )

@@ -68,10 +68,10 @@ def _pointed(chosen: pd.DataFrame, title: str, description: str) -> Drawn:
         tooltip=_tips("technique", "where", "facts"),
     )
     marks = base.mark_point(size=85).encode(
-        x=logarithmic("ratio", title, 16), shape=shape("where", shapes, frame, "Runtime")
+        x=logarithmic("ratio", title, 16),
+        # Long names: one a line, and whole.
+        shape=shape("where", shapes, frame, "Runtime", columns=1, labelLimit=400),
     )
-    marks.encoding.shape.legend.columns = 1
-    marks.encoding.shape.legend.labelLimit = 400
     reach = base.mark_rule(strokeWidth=2, tooltip=False, aria=False).encode(x="low:Q", x2="high:Q")
     one = alt.Chart(alt.sequence(0, 1)).mark_rule(
         strokeDash=[4, 3], color=charts.MUTED.light, tooltip=False, aria=False

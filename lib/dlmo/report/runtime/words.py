@@ -23,6 +23,11 @@ def _within(line: "pd.Series") -> str:
     return _with(line).replace(" (", ", ").rstrip(")")
 
 
+def _spoken(place: object) -> str:
+    """Return a runtime and its kernels as a sentence names them: `LiteRT 2.3.0 with XNNPACK`."""
+    return str(place).replace(", ", " with ")
+
+
 @cited
 def replayed(latencies: pd.DataFrame) -> str:
     """Say on which runtimes 8-bit files are slower than NQ, and on which faster; one thread."""
@@ -45,7 +50,7 @@ def replayed(latencies: pd.DataFrame) -> str:
                 named = [f"{line['technique']} ({_within(line)})" for _, line in lines.iterrows()]
                 verb = "is" if len(named) == 1 else "are"
                 parts.append(f"{text.listing(named)} {verb} {word}")
-        said.append(f"On {place}, {'; '.join(parts)}.")
+        said.append(f"On {_spoken(place)}, {'; '.join(parts)}.")
     return " ".join(said)
 
 
@@ -79,7 +84,7 @@ def threads(latencies: pd.DataFrame) -> str:
     if not both:
         return f"What a second thread changes is {MISSING}."
     turned = [
-        f"{technique} on {place}"
+        f"{technique} on {_spoken(place)}"
         for technique, place in both
         if {_side(one.loc[(technique, place)]), _side(two.loc[(technique, place)])} == {-1, 1}
     ]
@@ -104,14 +109,14 @@ def reasons(latencies: pd.DataFrame) -> str:
         return f"Which files run where is {MISSING}."
     if refused.empty:
         return "Every file runs on every runtime on which it was tried."
-    groups = refused.groupby(["where", "reason"], sort=False)["technique"]
-    said: dict[str, list[str]] = {}
-    for (place, reason), names in groups:
+    said: dict[tuple[str, str], list[str]] = {}
+    for (place, reason), names in refused.groupby(["where", "reason"], sort=False)["technique"]:
         heard = str(reason).split(": ", 2)[-1].split(". ")[0][:160].rstrip(".")
-        said.setdefault(f"On {place} {{names}} not run: \u201c{heard}\u201d.", []).extend(names)
+        said.setdefault((_spoken(place), heard), []).extend(names)
     return " ".join(
-        line.format(names=f"{text.listing(names)} {'does' if len(names) == 1 else 'do'}")
-        for line, names in said.items()
+        f"{text.listing(names)} {'does' if len(names) == 1 else 'do'} not run on {place}: "
+        f"\u201c{heard}\u201d."
+        for (place, heard), names in said.items()
     )
 
 
@@ -191,7 +196,7 @@ def _taken_over(place: str, chosen: pd.DataFrame) -> str:
             rest.append(f"{number} of {technique} ({text.percent(share, 0)} of the time)")
     parts = [f"XNNPACK takes over {text.listing(whole)} as a whole"] if whole else []
     parts += [f"it leaves to the built-in kernels {text.listing(rest)}"] if rest else []
-    return f"On {place}, {'; '.join(parts)}."
+    return f"On {place.removesuffix(', XNNPACK')}, {'; '.join(parts)}."
 
 
 @cited
