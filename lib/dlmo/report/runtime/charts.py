@@ -30,7 +30,7 @@ def ratios(latencies: pd.DataFrame) -> Drawn:
     chosen = latencies[(latencies["threads"] == 1) & latencies["ratio"].notna()]
     return _pointed(
         chosen[chosen["technique"] != "NQ"],
-        "Latency, ratio to NQ on the same runtime (less is faster)",
+        "Latency, ratio to NQ (less is faster)",
         "Latency as a ratio to NQ on the same runtime",
     )
 
