@@ -65,10 +65,6 @@ class ChildError(UserError):
         self.code, self.log = code, log
 
 
-class TooLongError(ChildError):
-    """A child was not done in time, which a busy machine can be the reason of."""
-
-
 @dataclass(frozen=True, eq=False)
 class Answer:
     """What the child found: numbers by name, arrays by name, and the runtime that it used."""
@@ -112,8 +108,7 @@ def run(
         if code != 0:
             said = _what_happened(folder, code, where or f"with the {how.kernels} kernels", seconds)
             hint = "; try other kernels" if where is None and code not in (None, 3) else ""
-            kind = TooLongError if code is None else ChildError
-            raise kind(f"{said}{hint}", code, _log(folder))
+            raise ChildError(f"{said}{hint}", code, _log(folder))
         return _answer(folder)
 
 

@@ -5,9 +5,9 @@ from itertools import groupby
 from statistics import median
 from typing import Any
 
-from dlmo import instruments, machine, records
+from dlmo import instruments, records
 from dlmo.laboratory import store
-from dlmo.laboratory.nodes import Stopwatch
+from dlmo.laboratory.nodes import Stopwatch, measurement
 from dlmo.laboratory.plan import Plan
 from dlmo.trials import Trial
 
@@ -63,18 +63,7 @@ def baseline_of(family: Family) -> str:
 
 
 def _identity(key: str, base: str, settings: dict[str, Any]) -> records.MeasurementIdentity:
-    return identity("latency", key, {**settings, "baseline": base})
-
-
-def identity(instrument: str, key: str, settings: dict[str, Any]) -> records.MeasurementIdentity:
-    """Return the identity of a measurement on this machine."""
-    return records.MeasurementIdentity(
-        deployable=key,
-        instrument=instrument,
-        revision=instruments.REVISIONS[instrument],
-        settings=settings,
-        machine=machine.tag(machine.this()),
-    )
+    return measurement("latency", key, {**settings, "baseline": base})
 
 
 def _time(family: Family, missing: Family, settings: dict[str, Any], seconds: float) -> None:

@@ -4,7 +4,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -60,6 +60,19 @@ class Node:
                 return f"{self.trial} · convert ({name})"
             case _:
                 return f"{self.trial} · {self.identity.instrument}"
+
+
+def measurement(
+    instrument: str, deployable: str, settings: Mapping[str, Any]
+) -> records.MeasurementIdentity:
+    """Return the identity of a measurement of a deployable (by its key) on this machine."""
+    return records.MeasurementIdentity(
+        deployable=deployable,
+        instrument=instrument,
+        revision=instruments.REVISIONS[instrument],
+        settings=dict(settings),
+        machine=machine.tag(machine.this()),
+    )
 
 
 def run(node: Node) -> str:

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from dlmo import datasets, instruments, machine, networks, recipes, records
+from dlmo import datasets, networks, recipes, records
 from dlmo.instruments import damage
-from dlmo.laboratory.nodes import Identity, Node, done
+from dlmo.laboratory.nodes import Identity, Node, done, measurement
 from dlmo.networks import own
 from dlmo.recipes import Distil
 from dlmo.techniques import CONVERSION_REVISIONS, STEP_REVISIONS, StepName
@@ -133,13 +133,7 @@ def _nodes(trial: Trial, instruments_used: Settings) -> list[Node]:
 
 
 def _measurement(deployable: Node, instrument: str, settings: Mapping[str, Any]) -> Node:
-    identity = records.MeasurementIdentity(
-        deployable=deployable.key,
-        instrument=instrument,
-        revision=instruments.REVISIONS[instrument],
-        settings=dict(settings),
-        machine=machine.tag(machine.this()),
-    )
+    identity = measurement(instrument, deployable.key, settings)
     return Node(identity, deployable.trial, deployable.ancestors, (deployable.key,), 1)
 
 

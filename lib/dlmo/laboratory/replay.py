@@ -23,7 +23,7 @@ from dlmo.instruments.camera import HEIGHT, WIDTH
 from dlmo.instruments.process import ChildError, Kernels, Settings
 from dlmo.laboratory import latency, store
 from dlmo.laboratory.latency import Family
-from dlmo.laboratory.nodes import Stopwatch
+from dlmo.laboratory.nodes import Stopwatch, measurement
 from dlmo.trials import Trial
 
 
@@ -192,11 +192,11 @@ def _settings(way: Configuration) -> Settings:
 
 
 def _timed(ours: _Family, way: Configuration, key: str) -> records.MeasurementIdentity:
-    return latency.identity("latency", key, {**way.settings, "baseline": ours.base})
+    return measurement("latency", key, {**way.settings, "baseline": ours.base})
 
 
 def _across(ours: _Family, ways: Iterable[Configuration], key: str) -> records.MeasurementIdentity:
-    return latency.identity("runtimes", key, {"on": [way.name for way in ways]})
+    return measurement("runtimes", key, {"on": [way.name for way in ways]})
 
 
 def _latencies(ours: _Family, ways: list[Configuration], seconds: float, told: Told) -> None:
@@ -297,7 +297,7 @@ def _no_haste(error: UserError) -> None:
 
 
 def _cut(way: Configuration, key: str) -> records.MeasurementIdentity:
-    return latency.identity("operators", key, way.settings)
+    return measurement("operators", key, way.settings)
 
 
 def _operators(ours: _Family, way: Configuration, seconds: float, told: Told) -> None:
@@ -347,7 +347,7 @@ def _bytes(key: str) -> Preprocessing:
 
 def _seen(ours: _Family, key: str) -> records.MeasurementIdentity:
     settings = {**TODAY.settings, "baseline": ours.base, "picture": [HEIGHT, WIDTH]}
-    return latency.identity("camera", key, settings)
+    return measurement("camera", key, settings)
 
 
 def _camera(ours: _Family, seconds: float, told: Told) -> None:
