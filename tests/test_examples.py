@@ -9,13 +9,17 @@ import pytest
 from PIL import Image
 
 import make_models
-from dlmo import cli, datasets, paths
+from dlmo import cli, datasets, paths, records
 from dlmo.book import reruns
 
 PAGE = (paths.ROOT / "chapters/for_rerunners.md").read_text("utf-8")
 LINES = re.findall(r"^\$ dlmo (.+)$", PAGE, re.MULTILINE)
 RUNS = [line for line in LINES if line.startswith("run ")]
 OTHERS = [line for line in LINES if not line.startswith("run ")]
+
+
+FURTHER = {"sweep": ["--no-cost"], "replay": ["--dry-run"]}
+"""What a test adds: no costs are told, and no latency is measured beside other tests."""
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +37,30 @@ def place(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReque
     (folder / "mine.yml").write_text(
         "dataset: digits\nprofile: smoke\nlatency: false\nlive: false\n", "utf-8"
     )
+    _write_board(folder)
     grid = re.search(r"```yaml\n(.+?)```", PAGE, re.DOTALL)
     assert grid
     (folder / "grid.yml").write_text(grid[1], "utf-8")
     return folder
+
+
+def _write_board(folder: Path) -> None:
+    """Write what a board said of a recorded file, and that record alone, for `dlmo import`."""
+    record = next(
+        one
+        for one in records.every()
+        if isinstance(one, records.Deployable) and str(one.trial) == "cifar10/vggnet/NQ/reference/0"
+    )
+    source = records.file(record)
+    target = folder / "board" / source.relative_to(paths.results())
+    target.parent.mkdir(parents=True)
+    target.write_bytes(source.read_bytes())
+    (folder / "pi.log").write_text(
+        f"Num threads: [1]\nGraph: [NQ-reference-0.{record.key}.tflite]\n"
+        "INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\n"
+        "Inference timings in us: Init: 855, First inference: 490, Warmup (avg): 348, "
+        "Inference (avg): 332.5\n"
+    )
 
 
 @pytest.fixture
@@ -71,12 +95,17 @@ def test_every_other_line_of_the_page_works(
 ) -> None:
     if line.startswith(("sweep", "inspect")):
         own_folders(user, monkeypatch)
-    words = shlex.split(line) + (["--no-cost"] if line.startswith("sweep") else [])
+    if line.startswith("import"):
+        monkeypatch.setenv("DLMO_RESULTS", str(user / "board"))
+    words = shlex.split(line) + FURTHER.get(line.split()[0], [])
     assert cli.run_command(words) == 0
+    if line.startswith("import"):
+        (time,) = (one for one in records.every() if isinstance(one, records.Measurement))
+        assert time.values["milliseconds"] == 0.3325
 
 
 def test_the_page_shows_each_kind_of_example() -> None:
     assert len(RUNS) == 4
     assert {line.split()[0] for line in OTHERS} == {
-        *("data", "inspect", "recommend", "export", "sweep"),
+        *("data", "inspect", "recommend", "export", "sweep", "robustness", "replay", "import"),
     }
