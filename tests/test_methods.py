@@ -329,7 +329,7 @@ def test_networks_are_counted_from_records_and_the_others_are_named():
 
 
 def test_the_anatomy_is_that_of_the_file(files):
-    found = light.anatomy(files.read("NQ"))
+    found = light.anatomy(files)
     assert found["weights"].sum() == files.read("NQ").weights
     assert found["macs"].sum() == files.read("NQ").macs
     assert "fully connected" in light.anatomy_sentence(found, "vggnet")
@@ -356,7 +356,7 @@ def test_without_files_and_records_everything_says_so(nothing):
         zeros.interaction_sentence(empty),
         zeros.sizes_sentence(empty),
         soft.gains_sentence(empty, ["KD"]),
-        light.anatomy_sentence(light.anatomy(None), "wrn"),
+        light.anatomy_sentence(light.anatomy(nothing), "wrn"),
     ]
     assert [one for one in said if "not yet measured" not in one] == []
     drawn = [

@@ -9,12 +9,12 @@ import pandas as pd
 from dlmo import paper, records
 from dlmo.arithmetic import convolution
 from dlmo.arithmetic.convolution import Cost, Place
-from dlmo.deployable import Deployable
 from dlmo.report import charts, statistics, text
 from dlmo.report.cited import Table, cited
 from dlmo.report.comparison_charts import NothingToDraw
 from dlmo.report.comparison_tables import title
 from dlmo.report.methods import layers
+from dlmo.report.methods.files import Files
 
 NETWORKS = (
     *("vggnet", "resnet50", "resnet101", "wrn"),
@@ -286,8 +286,9 @@ def networks_sentence(found: pd.DataFrame) -> str:
 
 
 @cited
-def anatomy(found: Deployable | None) -> pd.DataFrame:
-    """Return how a file's weights and MACs split by kind of layer."""
+def anatomy(files: Files) -> pd.DataFrame:
+    """Return how the weights and MACs of NQ's file split by kind of layer."""
+    found = files.read("NQ")
     rows = [
         {"kind": _kind(layer.operator, layer.shape), "weights": layer.weights, "macs": layer.macs}
         for layer in (found.layers if found else ())
