@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax, softmax
 
-from dlmo import recipes
+from dlmo import machine, recipes
 from dlmo.datasets import Split
 from dlmo.keras_ import keras, tf
 from dlmo.recipes import Augmentation, Distil, Step
 from dlmo.training import depthwise, steps
 from dlmo.training.batches import Batches
 from dlmo.training.loop import Loop, optimizer
+from dlmo.training.precision import computing_in
 from dlmo.training.soft_targets import SoftTargets
 
 COUNT, BATCH, SEED = 960, 64, 3
@@ -207,3 +208,35 @@ def test_the_quick_gradient_is_taken_on_small_maps_only(monkeypatch: pytest.Monk
         for pixels in (2, 3, 8):
             keras.layers.DepthwiseConv2D(3, padding="same")(tf.zeros((1, pixels, pixels, 4)))
     assert taken == [2]
+
+
+def test_bfloat16_rounds_what_enters_a_product_and_no_weight() -> None:
+    chance = np.random.default_rng(5)
+    left, right = (chance.normal(size=(64, 64)).astype("f4") for _ in "ab")
+    rounded = [np.asarray(tf.cast(tf.cast(one, tf.bfloat16), tf.float32)) for one in (left, right)]
+    product = tf.function(lambda a, b: tf.nn.relu(tf.matmul(a, b)))
+    with computing_in("bfloat16"):
+        low = product(left, right)
+    full = product(left, right)
+    assert low.dtype == full.dtype == tf.float32
+    assert np.allclose(full, np.maximum(left @ right, 0), atol=1e-4)
+    # oneDNN emulates it wherever there is AVX-512; elsewhere TensorFlow leaves all in float32.
+    emulated = "avx512f" in machine.this().instruction_sets
+    expected = np.maximum(rounded[0] @ rounded[1], 0) if emulated else full
+    assert np.allclose(low, expected, atol=0.1)
+    assert np.allclose(low, full, atol=1e-4) is not emulated
+
+
+def test_what_a_teacher_says_does_not_depend_on_its_first_students_precision(
+    split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DLMO_STORE", str(tmp_path))
+    teacher = steps.build("vggnet", 10, 1.0, 1.0, 0)
+    batches = Batches(split, recipe(), SEED)
+    said = []
+    for number, precision in enumerate(("float32", "bfloat16")):
+        soft = SoftTargets(teacher, f"teacher{number}", batches, SEED)
+        with computing_in(precision):
+            soft.load(0)
+        said.append(soft.at(tf.range(COUNT)).numpy())
+    assert (said[0] == said[1]).all()

@@ -31,6 +31,9 @@ Overrides = tuple[tuple[str, Any], ...]
 """What a rerunner changes: `("sparsity", 0.5)` everywhere, `("train.epochs", 3)` in one step."""
 
 
+Precision = Literal["float32", "bfloat16"]
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -62,6 +65,11 @@ class Step(_Strict):
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     augmentation: Augmentation = Augmentation()
     threads: int = Field(2, ge=1, le=256)
+    precision: Precision = Field(
+        "float32",
+        exclude_if=lambda given: given == "float32",  # as above: no part of older keys
+        description="of convolutions and matrix products; weights and sums stay float32",
+    )
 
     @field_validator("epochs")
     @classmethod

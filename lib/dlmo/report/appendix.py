@@ -58,6 +58,7 @@ def _fields(step: recipes.Step) -> dict[str, str]:
         "Batch": str(step.batch_size),
         "Weight decay": f"{step.weight_decay:g}",
         "Label smoothing": f"{step.label_smoothing:g}",
+        "Precision": step.precision,
         "Augmentation": _augmentation(given["augmentation"]),
         "Of its own": ", ".join(own) or text.NONE,
     }

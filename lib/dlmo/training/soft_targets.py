@@ -15,6 +15,7 @@ from dlmo.deployable import Preprocessing
 from dlmo.files import write_atomically
 from dlmo.keras_ import keras, tf
 from dlmo.training.batches import Batches
+from dlmo.training.precision import computing_in
 
 _BATCH = 500
 
@@ -47,7 +48,10 @@ class SoftTargets:
     def _compute(self, epoch: int) -> np.ndarray:
         places = tf.data.Dataset.range(self._batches.size).batch(_BATCH)
         now = tf.constant(epoch, tf.int64)
-        return np.concatenate([self._predict(index, now).numpy() for index in places]).astype("f2")
+        # Students share them, whatever the precision of the one that comes first.
+        with computing_in("float32"):
+            logits = [self._predict(index, now).numpy() for index in places]
+        return np.concatenate(logits).astype("f2")
 
     def _logits(self, index: Any, epoch: Any) -> Any:
         # Teachers are networks of ours, whatever the student's input expects.

@@ -14,6 +14,7 @@ from dlmo.techniques import StepName
 from dlmo.training import compression
 from dlmo.training.batches import Batches, normalise
 from dlmo.training.loop import History, Loop, Progress, fit
+from dlmo.training.precision import computing_in
 from dlmo.training.soft_targets import SoftTargets
 
 _RANGE_IMAGES = 500
@@ -90,14 +91,15 @@ def run(
     batches = Batches(data.train, recipe, seed, preprocessing)
     soft = SoftTargets(teacher.network, teacher.key, batches, seed) if teacher else None
     prepared = _prepared(step, network, recipe, batches, data, earlier)
-    loop, history = fit(
-        Loop(prepared, batches, recipe, soft),
-        recipe,
-        batches.steps,
-        data.validation,
-        folder,
-        progress,
-    )
+    with computing_in(recipe.precision):
+        loop, history = fit(
+            Loop(prepared, batches, recipe, soft),
+            recipe,
+            batches.steps,
+            data.validation,
+            folder,
+            progress,
+        )
     if step == "prune":
         return compression.strip(loop.network), history
     if step == "qat":
