@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from dlmo import datasets
-from dlmo.datasets import listing, picture
+from dlmo.datasets import folder, listing, picture
 from dlmo.errors import UserError
 
 COLOURS = {"red": (220, 20, 20), "blue": (20, 20, 220)}
@@ -292,6 +292,21 @@ def test_a_file_that_is_too_large_is_not_read(
     with (photos / "red" / "huge.png").open("wb") as file:
         file.truncate(listing.LARGEST_FILE + 1)
     assert datasets.load(str(photos)).notes == ("1 left out (larger than 64 MB): red/huge.png",)
+
+
+def test_images_that_vanish_while_the_folder_is_read_are_left_out(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = datasets.checksum(str(photos))
+    listed = listing.listing(str(photos))
+    (photos / "red" / "0.png").unlink()
+    monkeypatch.setattr(folder, "listing", lambda _: listed)
+    dataset = datasets.load(str(photos))
+    assert count(dataset) == 2 * COUNT - 1
+    assert dataset.notes == ("1 left out (cannot be opened): red/0.png",)
+    assert dataset.checksum != before
+    assert len(datasets.sizes(str(photos))) == 2 * COUNT - 1
+    assert datasets.select(str(photos)).source.bytes() > 0
 
 
 def test_a_file_that_cannot_be_opened_is_left_out(

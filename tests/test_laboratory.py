@@ -16,10 +16,11 @@ import numpy as np
 import pandas as pd
 import psutil
 import pytest
+from PIL import Image
 
 from dlmo import laboratory, records, trials
 from dlmo.errors import ImpossibleError, UserError
-from dlmo.laboratory import schedule, store
+from dlmo.laboratory import nodes, schedule, store
 from dlmo.laboratory.keep import keep
 from dlmo.training import compression, steps
 
@@ -205,6 +206,26 @@ def test_a_disk_that_takes_nothing_gives_one_line_and_keeps_what_was_done(
         store.put_deployable("0" * 16, b"TFL3")
     assert "\n" not in str(caught.value) and os.strerror(problem) in str(caught.value)
     assert not list((folders / "store" / "deployables").iterdir())
+
+
+def test_images_that_change_during_the_run_make_no_record(folders: Path) -> None:
+    for number, name in enumerate(("cats", "dogs")):
+        (folders / "images" / name).mkdir(parents=True)
+        for image in range(10):
+            colour = (100 * number, 10 * image, 0)
+            Image.new("RGB", (8, 8), colour).save(folders / "images" / name / f"{image}.png")
+    one = trials.Trial(
+        dataset=str(folders / "images"),
+        network="vggnet",
+        technique="NQ",
+        profile="smoke",
+        overrides=(("batch_size", 8),),
+    )
+    (node, *_) = laboratory.plan([one]).missing
+    (folders / "images" / "cats" / "3.png").unlink()
+    with pytest.raises(UserError, match=r"have changed since the run began; .* again") as caught:
+        nodes.run(node)
+    assert "\n" not in str(caught.value) and records.every() == []
 
 
 def test_a_scheduler_that_does_not_answer_is_one_line(folders: Path) -> None:

@@ -300,7 +300,11 @@ def test_a_changed_file_is_another_model(models: Path, tmp_path: Path) -> None:
         copy.write_bytes((models / source).read_bytes())
         trial = Trial(dataset="digits", network=named(copy), technique="NQ", profile="smoke")
         keys.append(laboratory.plan([trial]).deployables[trial])
+        (first, *_) = laboratory.plan([trial]).missing
     assert keys[0] != keys[1]
+    copy.write_bytes((models / "keras2.h5").read_bytes())
+    with pytest.raises(UserError, match="has changed since the run began"):
+        nodes.run(first)
 
 
 def test_prose_writes_the_last_part_of_a_path() -> None:

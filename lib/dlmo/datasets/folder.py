@@ -120,7 +120,7 @@ class Folder:
             UserError: as for `classes`.
         """
         files = listing(self.path).classes.values()
-        return sum(path.stat().st_size for paths in files for path in paths)
+        return sum(_size_and_time(path)[0] for paths in files for path in paths)
 
     def fetch(self, progress: bool = True) -> Path:
         """Return the folder; there is nothing to download.
@@ -163,8 +163,16 @@ def _checksum(folder: Folder, state: str) -> str:
 
 
 def _stamp(path: Path) -> list[str | int]:
-    found = path.stat()
-    return [str(path), found.st_size, found.st_mtime_ns]
+    return [str(path), *_size_and_time(path)]
+
+
+def _size_and_time(path: Path) -> tuple[int, int]:
+    """Return bytes and nanoseconds; of a file that has vanished since it was listed, zeros."""
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0
+    return found.st_size, found.st_mtime_ns
 
 
 def _key(path: Path) -> str:

@@ -151,7 +151,7 @@ def _read(node: Node) -> None:
     identity = node.identity
     assert isinstance(identity, records.WeightsIdentity)
     watch = Stopwatch(node.threads)
-    weights, parameters, macs = _brought(identity.network)
+    weights, parameters, macs = _brought(identity)
     record = records.make(
         records.Weights,
         identity,
@@ -166,8 +166,15 @@ def _read(node: Node) -> None:
         records.write(record)
 
 
-def _brought(network: str) -> tuple[list[np.ndarray], int, int]:
-    """Return the weights of a user's own model, their number, and its multiplications."""
+def _brought(identity: records.WeightsIdentity) -> tuple[list[np.ndarray], int, int]:
+    """Return the weights of a user's own model, their number, and its multiplications.
+
+    Raises:
+        UserError: the file has changed since the plan was made.
+    """
+    network = identity.network
+    if own.digest(network) != identity.architecture:
+        raise UserError(f"the model {network} has changed since the run began; run it again")
     source = own.given(network)
     if source.is_tflite:
         found = deployable.read(source.path)
@@ -178,10 +185,25 @@ def _brought(network: str) -> tuple[list[np.ndarray], int, int]:
 
 def _data(identity: records.WeightsIdentity) -> datasets.Dataset:
     """Return a dataset as a network takes it: a user's own model may want another size."""
-    data = datasets.load(identity.dataset)
+    data = _loaded(identity)
     if not own.is_own(identity.network):
         return data
     return datasets.resized(data, own.image_size(identity.network))
+
+
+def _loaded(identity: records.WeightsIdentity) -> datasets.Dataset:
+    """Return the dataset that a plan was made for.
+
+    Raises:
+        UserError: its images have changed since; what they made would bear the wrong key.
+    """
+    data = datasets.load(identity.dataset)
+    if data.checksum != identity.checksum:
+        raise UserError(
+            f"the images of {identity.dataset} have changed since the run began; what was finished "
+            "is kept, run the command again to measure with those that are there now"
+        )
+    return data
 
 
 def _preprocessing(network: str) -> deployable.Preprocessing:
@@ -256,10 +278,10 @@ def _admitted(identity: records.WeightsIdentity) -> datasets.Dataset:
         ImpossibleError: a user's own model does not admit it.
     """
     if not own.is_own(identity.network):
-        return datasets.load(identity.dataset)
+        return _loaded(identity)
     own.trainable(identity.network)
     data = _data(identity)
-    plain = datasets.load(identity.dataset)
+    plain = _loaded(identity)
     if identity.step == "distil" and data is not plain:
         raise ImpossibleError("its images have another size than those that the teacher has seen")
     return data
@@ -403,7 +425,7 @@ def _robustness(node: Node, identity: records.MeasurementIdentity) -> tuple[Any,
     """Show a file a part of the test images, corrupted; see `instruments.robustness`."""
     last = node.ancestors[-1]
     settings = dict(identity.settings)
-    test = datasets.load(last.dataset).test
+    test = _loaded(last).test
     places = corruptions.subset(test.labels, settings.pop("images"))
     said = instruments.robustness(
         _file(identity.deployable),
