@@ -56,6 +56,19 @@ def dead() -> Any:
     return Sequential([layers.Input(SHAPE, batch_size=1), layers.Flatten(), last])
 
 
+def foreign() -> Any:
+    """Return a network with an operation that only TensorFlow itself has."""
+    import tensorflow as tf
+    from tf_keras import Sequential, layers
+
+    strange = layers.Lambda(
+        lambda x: tf.raw_ops.AdjustContrastv2(images=x, contrast_factor=tf.constant(2.0))
+    )
+    return Sequential(
+        [layers.Input(SHAPE, batch_size=1), strange, layers.Flatten(), layers.Dense(10)]
+    )
+
+
 def big() -> Any:
     from tf_keras import Sequential, layers
 
@@ -92,6 +105,12 @@ def convert(model: Any, kind: str) -> bytes:
         converter.target_spec.supported_types = [tf.float16]
     if kind == "encoded":
         converter.optimizations = [tf.lite.Optimize.EXPERIMENTAL_SPARSITY]
+    if kind == "foreign":
+        converter.optimizations = []
+        converter.target_spec.supported_ops = [
+            tf.lite.OpsSet.TFLITE_BUILTINS,
+            tf.lite.OpsSet.SELECT_TF_OPS,
+        ]
     if kind.startswith(("int8", "uint8")):
         converter.representative_dataset = samples
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
@@ -112,6 +131,7 @@ def main(place: Path) -> None:
     files |= {"sparse": (sparse, "float"), "sparse_dynamic": (sparse, "dynamic")}
     files |= {"sparse_encoded": (sparse, "encoded")}
     files |= {"dead_int8": (dead(), "int8"), "big": (big(), "float")}
+    files |= {"foreign": (foreign(), "foreign")}
     for name, (model, kind) in files.items():
         (place / f"{name}.tflite").write_bytes(convert(model, kind))
 

@@ -12,12 +12,14 @@ import numpy as np
 import psutil
 import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
+from loky import ProcessPoolExecutor
 from numpy.typing import NDArray
 
-from dlmo import deployable
+from dlmo import deployable, microcontroller
 from dlmo.deployable import Preprocessing
 from dlmo.errors import UserError
 from dlmo.instruments import accuracy, footprint, latency, memory, timing
+from dlmo.instruments.process import ChildError
 from make_deployables import SHAPE, folder
 from test_deployable import mutated
 
@@ -141,6 +143,24 @@ def test_an_abort_becomes_an_error(files: Path, images: NDArray[np.uint8]) -> No
     assert "\n" not in str(caught.value)
     with pytest.raises(UserError, match="SIGABRT"):
         memory(files / "dead_int8.tflite", kernels="reference")
+
+
+def test_an_operator_that_the_runtime_lacks_is_named(
+    files: Path, images: NDArray[np.uint8]
+) -> None:
+    with pytest.raises(UserError, match=r"foreign\.tflite.*FlexAdjustContrastv2") as caught:
+        accuracy(files / "foreign.tflite", images)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
+    assert microcontroller.refusal(deployable.read(files / "foreign.tflite")) == (
+        "AdjustContrastv2 is an operator of TensorFlow alone"
+    )
+
+
+def test_what_a_child_says_travels_from_a_worker(files: Path, images: NDArray[np.uint8]) -> None:
+    with ProcessPoolExecutor(max_workers=1) as pool:
+        said = pool.submit(accuracy, files / "foreign.tflite", images).exception()
+        assert isinstance(said, ChildError) and "FlexAdjustContrastv2" in str(said)
+        assert said.code == 3 and pool.submit(len, "the pool works on").result() == 17
 
 
 def test_a_run_that_takes_too_long_is_stopped(files: Path, images: NDArray[np.uint8]) -> None:

@@ -64,6 +64,10 @@ class ChildError(UserError):
         super().__init__(message)
         self.code, self.log = code, log
 
+    def __reduce__(self) -> Any:
+        """Let it travel from a worker; one that could not would take the pool of workers along."""
+        return type(self), (str(self), self.code, self.log)
+
 
 @dataclass(frozen=True, eq=False)
 class Answer:
@@ -155,7 +159,13 @@ def _what_happened(folder: Path, code: int | None, where: str, seconds: float) -
 
 
 def _text(path: Path) -> str:
-    return " ".join(path.read_text(errors="replace").split())[:300] if path.exists() else ""
+    return _short(path.read_text(errors="replace")) if path.exists() else ""
+
+
+def _short(said: str) -> str:
+    """Return one line; of a long one both ends, since the runtime names the operator last."""
+    line = " ".join(said.split())
+    return line if len(line) <= 300 else f"{line[:180]} … {line[-110:]}"
 
 
 def _log(folder: Path) -> str:
@@ -165,4 +175,4 @@ def _log(folder: Path) -> str:
 
 def _last_line(log: str) -> str:
     lines = log.strip().splitlines()
-    return " ".join(lines[-1].split())[:300] if lines else ""
+    return _short(lines[-1]) if lines else ""

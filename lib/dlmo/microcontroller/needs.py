@@ -122,6 +122,8 @@ def refusal(found: Deployable) -> str | None:
     if any(tensor.dtype == "float16" for tensor in found.tensors):
         return "TFLite Micro has no 16-bit floats"
     for node in found.nodes:
+        if node.name.startswith("CUSTOM:Flex"):
+            return f"{node.name.removeprefix('CUSTOM:Flex')} is an operator of TensorFlow alone"
         position = KERNELS.get(node.name)
         if position is None or len(node.inputs) <= position:
             continue
