@@ -16,11 +16,13 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+from myst_nb.ext.glue import extract_glue_data_cell
 
 import make_records
 import test_book
 from dlmo import chapter, machine, paper, paths, records, sources
 from dlmo.book import cache, manifest, provenance, records_page
+from dlmo.book.execute import execute
 from dlmo.report import (
     charts,
     cited,
@@ -215,6 +217,19 @@ def test_glue_keeps_the_sources_beside_the_value(monkeypatch):
     chapter.glue(a=cited.Cited("71 %", ["k2", "k1"]), b="plain", c=3)
     names = {one["metadata"]["scrapbook"]["name"]: one["metadata"]["sources"] for one in shown}
     assert names == {"a": ["k1", "k2"], "b": [], "c": []}
+
+
+def test_glue_is_read_below_its_cell_in_an_editor_and_not_on_the_page(tmp_path):
+    cell = 'from dlmo import chapter\nchapter.glue(best="It is *near* the end.")'
+    executed = nbformat.read(
+        execute(test_book.notebook(tmp_path / "a.ipynb", cell), tmp_path / "b.ipynb", {}),
+        as_version=4,
+    )
+    (shown,) = executed.cells[-1].outputs
+    assert shown["data"]["text/markdown"] == "`best`: It is *near* the end."
+    ((name, data),) = extract_glue_data_cell(executed.cells[-1])
+    assert name == "best" and data["data"]["text/plain"] == "'It is *near* the end.'"
+    assert executed.cells[-1].outputs == []
 
 
 def test_marks_stand_behind_what_is_glued_but_not_in_headings():

@@ -4,7 +4,9 @@ from dlmo.report import cited
 
 
 def glue(**values: str | float) -> None:
-    """Glue each value under its name, without showing it.
+    """Glue each value under its name; the page shows it where its prose names it.
+
+    In JupyterLab, VS Code and the like, whose prose knows nothing of it, it is shown at once.
 
     A sentence made by a function that is `report.cited.cited` carries its sources; the page puts a
     link to them behind it.
@@ -27,4 +29,5 @@ def _paste(name: str, value: str | float) -> None:
     scrapbook = {"name": name, "mime_prefix": GLUE_PREFIX}
     said = repr(str(value) if isinstance(value, str) else value)
     metadata = {"scrapbook": scrapbook, "sources": list(cited.of(value))}
-    display({f"{GLUE_PREFIX}text/plain": said}, raw=True, metadata=metadata)
+    shown = {f"{GLUE_PREFIX}text/plain": said, "text/markdown": f"`{name}`: {value}"}
+    display(shown, raw=True, metadata=metadata)
