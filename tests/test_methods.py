@@ -1,6 +1,7 @@
 """The chapters of the paper's Section 3: what they compute, and what moves on their pages."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -292,7 +293,7 @@ def test_sizes_over_zeros_are_those_of_real_archives(files):
 
 
 def test_the_map_holds_every_work_of_the_three_tables():
-    found = soft.literature()
+    found = soft.works()
     for table in (2, 3, 4):
         printed = paper.table(table)
         wanted = {
@@ -303,6 +304,8 @@ def test_the_map_holds_every_work_of_the_three_tables():
         own = found[found["table"] == table]
         assert set(zip(own["category"], own["key"], strict=True)) == wanted
     assert "Hinton et al. 2015 [33]" in set(found["name"])
+    linked = re.findall(r"\{cite:p\}`(\w+)`", soft.map_table(found).data)
+    assert sorted(linked) == sorted(found["key"])
     assert len(next(charts.datasets(soft.map_chart(found).to_dict()))) == len(found)
 
 

@@ -8,12 +8,13 @@ from typing import Any
 import altair as alt
 import numpy as np
 import pandas as pd
+from IPython.display import Markdown
 from numpy.typing import NDArray
 
 from dlmo import datasets, paper, recipes, records
 from dlmo.arithmetic import distillation
 from dlmo.instruments import trace
-from dlmo.report import charts, comparison, text
+from dlmo.report import charts, comparison, literature, text
 from dlmo.report.cited import Table, cited
 from dlmo.report.comparison_charts import NothingToDraw
 from dlmo.report.comparison_tables import title
@@ -345,7 +346,7 @@ QUESTIONS = {
 
 
 @cited
-def literature() -> pd.DataFrame:
+def works() -> pd.DataFrame:
     """Return the works of Tables 2 to 4: question, category, meaning, key, name, year, number."""
     return pd.DataFrame(list(_works()))
 
@@ -424,21 +425,16 @@ def map_sentence(found: pd.DataFrame) -> str:
 
 
 @cited
-def map_table(found: pd.DataFrame) -> Table:
-    """Return the categories, what they mean, and the works with links to them."""
-    lines = [
-        {
-            "Question": question,
-            "Category": category,
-            "Meaning": meaning,
-            "Works": "; ".join(own["name"]),
-        }
-        for (question, category, meaning), own in found.groupby(
-            ["question", "category", "meaning"], sort=False
-        )
+def map_table(found: pd.DataFrame) -> Markdown:
+    """Return the categories, what they mean, and the works with links to the bibliography."""
+    groups = found.groupby(["question", "category", "meaning"], sort=False)
+    rows = [
+        (*map(str, group), ", ".join(map(_linked, own["name"], own["key"])))
+        for group, own in groups
     ]
-    style = layers.table(pd.DataFrame(lines), "Tables 2 to 4 of the paper as one map.")
-    style.set_properties(
-        subset=["Meaning", "Works"], **{"white-space": "normal", "min-width": "15rem"}
-    )
-    return style
+    head = ("Question", "Category", "Meaning", "Works")
+    return literature.directive("Tables 2 to 4 of the paper as one map.", "literature", head, rows)
+
+
+def _linked(name: str, key: str) -> str:
+    return f"{name} {{cite:p}}`{key}`"
