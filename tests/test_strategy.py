@@ -17,7 +17,7 @@ from dlmo import cli, deployable, microcontroller, paths, records
 from dlmo.book import assets
 from dlmo.chapter.adviser import of as form
 from dlmo.errors import UserError
-from dlmo.report import candidates, strategy
+from dlmo.report import candidates, statistics, strategy
 from dlmo.report.candidates import Candidate, Catalogue, Pair
 from dlmo.report.strategy import Limits
 from dlmo.trials import Trial
@@ -236,18 +236,25 @@ def test_seeds_are_paired(results: Path) -> None:
     assert found.candidates[names[0]].test[0] == pytest.approx(one.mean() + 0.05)
 
 
-def test_one_pair_of_files_of_the_same_weights_is_compared_image_by_image(results: Path) -> None:
+def test_one_pair_of_files_is_compared_image_by_image(results: Path) -> None:
     right = np.arange(1000) < 700
     also = right.copy()
     also[690:720] = ~also[690:720]
     write("NQ", 0, right, 0.7)
     write("F16", 0, also, float(also.mean()))
-    write("PRN", 0, also, float(also.mean()))
+    write("PRN", 0, right & (np.arange(1000) > 99), 0.6)
+    write("QAT", 0, None, 0.6)
     found = candidates.catalogue(records.select())
     same = found.pair("NQ of VGGNet on CIFAR-10", "F16 of VGGNet on CIFAR-10")
     assert same.unit == "file" and same.low is not None and same.low < same.difference < 0.02
-    # Other weights: one pair decides nothing.
-    assert found.pair("NQ of VGGNet on CIFAR-10", "PRN of VGGNet on CIFAR-10").low is None
+    assert same.tie
+    # Which file to deploy is decided by the files, though one training says nothing of a technique.
+    pruned = found.pair("NQ of VGGNet on CIFAR-10", "PRN of VGGNet on CIFAR-10")
+    expected = statistics.paired_files(right, right & (np.arange(1000) > 99)).difference
+    assert (pruned.low, pruned.high) == pytest.approx((expected.low, expected.high))
+    assert pruned.unit == "file" and not pruned.tie
+    # Without predictions one pair decides nothing.
+    assert found.pair("NQ of VGGNet on CIFAR-10", "QAT of VGGNet on CIFAR-10").low is None
 
 
 # What a microcontroller needs -------------------------------------------------------------------

@@ -4,7 +4,7 @@ A candidate's file is the one of the seed that is best on the validation images;
 chosen by is the validation images, too. The test images are only reported.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import combinations
@@ -149,8 +149,9 @@ def catalogue(rows: pd.DataFrame) -> Catalogue:
         name = _name(group.iloc[0], profiles)
         groups[name] = group.set_index("seed").sort_index()
         candidates[name] = _candidate(name, groups[name], found, floats, micro)
+    right = cache(_correct)
     pairs = {
-        (first.name, second.name): _pair(groups[first.name], groups[second.name])
+        (first.name, second.name): _pair(groups[first.name], groups[second.name], right)
         for first, second in combinations(candidates.values(), 2)
         if first.dataset == second.dataset
     }
@@ -259,7 +260,11 @@ def _classes(known: pd.DataFrame, found: Mapping[str, Any]) -> dict[str, int]:
 # Comparing --------------------------------------------------------------------------------------
 
 
-def _pair(first: pd.DataFrame, second: pd.DataFrame) -> Pair:
+_Right = Callable[[str], np.ndarray | None]
+"""Says on which validation images a file is right, by the key of its accuracy."""
+
+
+def _pair(first: pd.DataFrame, second: pd.DataFrame, right: _Right) -> Pair:
     """Compare two candidates on the validation images, paired as far as they share a parent."""
     related = all(first[one].iloc[0] == second[one].iloc[0] for one in ("network", "profile"))
     both = first.index.intersection(second.index)
@@ -268,19 +273,22 @@ def _pair(first: pd.DataFrame, second: pd.DataFrame) -> Pair:
         return _of(statistics.paired(one[both].to_numpy(), other[both].to_numpy()), "seed")
     if not related and min(len(one), len(other)) > 1:
         return _of(statistics.compare_means(one.to_numpy(), other.to_numpy()).interval, "network")
-    return _files(first.iloc[0], second.iloc[0])
+    if len(both):
+        return _files(first.loc[both[0]], second.loc[both[0]], right)
+    # Not the best seeds: chosen by these very images, they would look better than they are.
+    return _files(first.iloc[0], second.iloc[0], right)
 
 
-def _files(first: "pd.Series[Any]", second: "pd.Series[Any]") -> Pair:
-    """Compare two files image by image where they are made of the same weights."""
-    nothing = Interval(
-        float(first["validation_accuracy"] - second["validation_accuracy"]), np.nan, np.nan, 1
-    )
-    same = first["weights_key"] == second["weights_key"] and first.name == second.name
-    right = [_correct(str(one["accuracy_key"])) for one in (first, second)] if same else [None]
-    if any(one is None for one in right):
-        return _of(nothing, "file")
-    return _of(statistics.paired_files(right[0], right[1]).difference, "file")  # type: ignore[arg-type]
+def _files(first: "pd.Series[Any]", second: "pd.Series[Any]", right: _Right) -> Pair:
+    """Compare two files image by image: which of the two to deploy, not which technique is better.
+
+    Without the predictions of both one pair decides nothing.
+    """
+    one, other = (right(str(file["accuracy_key"])) for file in (first, second))
+    if one is None or other is None:
+        gap = float(first["validation_accuracy"] - second["validation_accuracy"])
+        return _of(Interval(gap, np.nan, np.nan, 1), "file")
+    return _of(statistics.paired_files(one, other).difference, "file")
 
 
 def _correct(key: str) -> np.ndarray | None:

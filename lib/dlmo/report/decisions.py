@@ -114,16 +114,23 @@ def ties(decisions: Decisions) -> str:
     said: dict[str, list[str]] = {}
     for limit in sorted(decisions.advice):
         advice = decisions.advice[limit]
-        if advice.choice is not None:
-            said[advice.choice] = [_short(decisions.named(name)) for name in advice.ties]
-    known = [
-        f"{_short(decisions.named(name))} from {text.listing(others)}"
-        for name, others in said.items()
-        if others
-    ]
-    if not known:
+        if advice.choice is not None and advice.ties:
+            choice, *others = map(decisions.named, (advice.choice, *advice.ties))
+            said[_short(choice)] = _beside(choice, others)
+    if not said:
         return ""
-    return f"The validation images do not tell {text.listing(known, 'nor')}."
+    known = [f"{name} from {text.listing(others)}" for name, others in said.items()]
+    return f"The validation images do not tell {', nor '.join(known)}."
+
+
+def _beside(choice: Candidate, others: list[Candidate]) -> list[str]:
+    """Name those that are tied with a choice: of its own network, and of each other one."""
+    techniques: dict[str, list[str]] = {}
+    for one in others:
+        techniques.setdefault(one.network, []).append(one.technique)
+    own = techniques.pop(choice.network, [])
+    said = [f"its {text.listing(own)}"] if own else []
+    return said + [f"{text.listing(own)} of {title(name)}" for name, own in techniques.items()]
 
 
 def _short(one: Candidate) -> str:
