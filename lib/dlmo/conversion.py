@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from dlmo.keras_ import keras, tf
+from dlmo.keras_ import keras, quiet, tf
 from dlmo.techniques import ConversionName
 
 
@@ -26,7 +26,8 @@ def convert(
     """
     converter = _converter(model)
     _OPTIONS[conversion](converter, calibration)
-    return bytes(converter.convert())
+    with quiet():
+        return bytes(converter.convert())
 
 
 def calibration_images(images: np.ndarray, samples: int, seed: int) -> np.ndarray:

@@ -18,8 +18,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Hide what TensorFlow's C++ code writes while it is imported, whatever its log level.
+def quiet() -> Iterator[None]:
+    """Hide what TensorFlow's C++ code writes while it is imported or converts, at any log level.
 
     It stands above the one line of an error, and in the middle of a progress display.
     """
@@ -34,11 +34,11 @@ def _quiet() -> Iterator[None]:
         os.close(nothing)
 
 
-with _quiet():
+with quiet():
     import tensorflow as tf
     import tensorflow_model_optimization as tfmot
     import tf_keras as keras
 
 tf.get_logger().setLevel("ERROR")
 
-__all__ = ["keras", "tf", "tfmot"]
+__all__ = ["keras", "quiet", "tf", "tfmot"]
