@@ -196,6 +196,16 @@ def test_every_table_of_the_paper_can_be_shown_without_any_record(tmp_path, monk
     assert not hasattr(overview_charts.accuracy_against_size(every), "to_dict")
 
 
+def test_of_a_network_that_was_trained_once_the_difference_is_told(found):
+    for name, share in (("NQ", 0.81), ("PRN", 0.77)):
+        write(trial(name, 0, "mobilenet_v2"), share, 9_000_000)
+    said = findings.tally(overview.overview(records.select()), ["PRN"])
+    assert said == (
+        "Against NQ, PRN is lower for VGGNet on CIFAR-10. Trained once, which decides nothing, "
+        "MobileNet v2 on CIFAR-10 differs by −4.0 points (PRN less NQ)."
+    )
+
+
 def test_findings_count_what_is_measured(found):
     assert findings.progress(found).startswith("Three of 128 cells")
     assert "FIQ is equivalent within 1 point for VGGNet" in findings.tally(found, ["FIQ"])

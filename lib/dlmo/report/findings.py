@@ -4,7 +4,7 @@ Each names the cases that it counts, so that a reader can look them up; where no
 yet, it says so. `sentences` has those about one network on one dataset.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Sized
 
 from dlmo import paper, sources
 from dlmo.report import text
@@ -39,8 +39,8 @@ _SAID: dict[Word, str] = {
     "lower": "lower",
     "higher": "higher",
     "undecided": "undecided",
-    "one pair": "one pair, which decides nothing,",
 }
+"""What several trainings say; of one training the difference is told, since it decides nothing."""
 
 
 def place(one: Comparison, others: Iterable[Comparison] = ()) -> str:
@@ -73,22 +73,54 @@ def tally(found: Overview, names: Sequence[str], other: str = PARENT) -> str:
     for name in names:
         if outcome := _outcome(found, name, other):
             outcomes.setdefault(outcome, []).append(name)
-    absent = [name for name in names if not any(name in group for group in outcomes.values())]
     said = [
         f"Against {other}, {text.listing(group)} {'is' if len(group) == 1 else 'are'} {outcome}."
         for outcome, group in outcomes.items()
     ]
+    if trained_once := _once(found, names, other):
+        said.append(trained_once)
+    absent = [name for name in names if not _differences(found, name, other)]
     return " ".join([*said, *([missing(*absent)] if absent else [])])
+
+
+def _differences(found: Overview, name: str, other: str) -> list[tuple[Comparison, Difference]]:
+    known = ((one, one[name].differences.get(other)) for one in found.measured)
+    return [(one, less) for one, less in known if less is not None and less.values]
 
 
 def _outcome(found: Overview, name: str, other: str) -> str:
     by_word: dict[Word, list[Comparison]] = {}
-    for one in found.measured:
-        known = one[name].differences.get(other)
-        if known is not None and known.values:
-            by_word.setdefault(known.word, []).append(one)
+    for one, less in _differences(found, name, other):
+        by_word.setdefault(less.word, []).append(one)
     groups = [(said, by_word[word]) for word, said in _SAID.items() if word in by_word]
     return text.listing(f"{said} for {_places(group, found)}" for said, group in groups)
+
+
+def _once(found: Overview, names: Sequence[str], other: str) -> str:
+    """Say how far techniques lie from another one in networks of which one training is compared."""
+    places: dict[str, None] = {}
+    gaps: dict[str, list[float]] = {}
+    for name in names:
+        for one, less in _differences(found, name, other):
+            if less.word == "one pair":
+                places[place(one, found)] = None
+                gaps.setdefault(name, []).append(less.interval.estimate)
+    if not places:
+        return ""
+    spread = sorted({text.points(gap) for group in gaps.values() for gap in group}, key=_number)
+    reach = spread[0] if len(spread) == 1 else f"{spread[0]} to {spread[-1]}"
+    return (
+        f"Trained once, which decides nothing, {text.listing(places)} differ{_s(places)} by "
+        f"{reach} points ({text.listing(gaps)} less {other})."
+    )
+
+
+def _number(said: str) -> float:
+    return float(said.replace("−", "-"))
+
+
+def _s(subjects: Sized) -> str:
+    return "s" if len(subjects) == 1 else ""
 
 
 def _places(group: Sequence[Comparison], found: Overview) -> str:
