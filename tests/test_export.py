@@ -182,7 +182,9 @@ def test_an_inspection_of_a_cut_graph_says_where_it_is_cut(tflites: Path) -> Non
 def test_the_command_prints_files_of_both_kinds(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("inspect", str(kept("FIQ")), "--format", "json", "--tensors") == 0
     said = json.loads(capsys.readouterr().out)
-    assert said["facts"]["microcontroller_ram"] == 15_360 and said["tensors"]
+    # TFLite Micro takes 18,144 bytes for it.
+    assert said["facts"]["microcontroller_ram"] == pytest.approx(18_144, rel=0.03)
+    assert said["tensors"]
     assert run("inspect", str(kept("F16"))) == 0
     assert "TFLite Micro has no 16-bit floats" in capsys.readouterr().out
 

@@ -546,7 +546,8 @@ def test_the_strategy_counts_a_measured_arena_and_says_so(world: dict[str, str])
         "TFLite Micro does not run it: CONV_2D (Hybrid models are not supported)"
     )
     assert "one file that TFLite Micro was seen to refuse" in changes.sentence(found, "cifar10")
-    assert "1.05 times" in changes.estimate(found, "cifar10")
+    # The file is not at hand: there is no estimate to compare with.
+    assert changes.estimate(found, "cifar10") == ""
     assert "low-end" in changes.advice(found, "cifar10")
 
 

@@ -17,7 +17,7 @@ from dlmo import cli, deployable, microcontroller, paths, records
 from dlmo.book import assets
 from dlmo.chapter.adviser import of as form
 from dlmo.errors import UserError
-from dlmo.report import candidates, statistics, strategy
+from dlmo.report import arenas, candidates, statistics, strategy
 from dlmo.report.candidates import Candidate, Catalogue, Pair
 from dlmo.report.strategy import Limits
 from dlmo.trials import Trial
@@ -271,6 +271,16 @@ def test_the_peak_of_the_activations_is_that_of_the_architecture() -> None:
     # FIQ holds the float image and its integers while it quantizes.
     assert microcontroller.need(kept("FIQ")).activations == (4 + 1) * 32 * 32 * 3
     assert microcontroller.need(kept("NQ")).peak == (0, "CONV_2D")
+
+
+def test_the_estimated_arena_is_near_every_arena_that_was_measured() -> None:
+    found = arenas.read()
+    ratios = {
+        place.name: microcontroller.need(deployable.read(place)).arena / measured.bytes
+        for place in paths.models().glob("*/*/*.tflite")
+        if (measured := found.of(place.stem.rpartition(".")[2])) and measured.bytes
+    }
+    assert len(ratios) > 20 and all(0.97 < ratio < 1.03 for ratio in ratios.values()), ratios
 
 
 def test_tflite_micro_refuses_hybrid_and_half_precision_files() -> None:

@@ -1,7 +1,8 @@
 """What a file needs: flash, and RAM operator by operator.
 
-The estimate of RAM is the most bytes that tensors which are needed at the same time take, as an
-arena without gaps would hold them. TFLite Micro adds a few kilobytes of its own structures.
+RAM is first the most bytes that tensors which are needed at the same time take, as an arena without
+gaps would hold them; then what TFLite Micro keeps in the arena besides. In deep networks that is
+the larger part: two 32-bit numbers for each output channel of a convolution.
 """
 
 import math
@@ -11,6 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from dlmo.deployable import KERNELS, Deployable, Operator, Tensor
+
+_PER_CHANNEL = 8
+"""Bytes of a channel's multiplier and shift."""
+_PER_TENSOR, _PER_NODE, _ONCE = 24, 140, 700
+"""Bytes of the runtime's structures, read off its own account of the arenas of this report's files
+on a 64-bit processor; on one of 32 bits they are smaller."""
 
 _BITS = {"int4": 4, "int2": 2, "bfloat16": 16}
 
@@ -23,13 +30,20 @@ class Need:
         flash: the whole file; a microcontroller reads the weights where they lie.
         weights: of that, the constants.
         activations: RAM at the peak; see the module.
+        kept: RAM that TFLite Micro keeps besides, estimated.
         peak: the operator that runs at the peak, and its place (from 0); None without operators.
     """
 
     flash: int
     weights: int
     activations: int
+    kept: int
     peak: tuple[int, str] | None
+
+    @property
+    def arena(self) -> int:
+        """The arena of TFLite Micro, estimated."""
+        return self.activations + self.kept
 
 
 @dataclass(frozen=True)
@@ -65,8 +79,27 @@ def need(found: Deployable) -> Need:
         flash=found.bytes,
         weights=sum(len(tensor.content) for tensor in found.tensors if tensor.content is not None),
         activations=_bytes(found.inputs) if peak is None else peak.bytes,
+        kept=_kept(found),
         peak=None if peak is None else (peak.place, peak.name),
     )
+
+
+def _kept(found: Deployable) -> int:
+    run = nodes(found)
+    channels = sum(_scaled(found, node) for node in run)
+    tensors = sum(tensor.subgraph == 0 for tensor in found.tensors)
+    return _ONCE + _PER_TENSOR * tensors + _PER_NODE * len(run) + _PER_CHANNEL * channels
+
+
+def _scaled(found: Deployable, node: Operator) -> int:
+    """Return for how many channels of its output TFLite Micro keeps a scale of their own."""
+    position = KERNELS.get(node.name)
+    if position is None or len(node.inputs) <= position:
+        return 0
+    kernel = found.tensor(node.inputs[position])
+    if node.name == "FULLY_CONNECTED":
+        return kernel.shape[0] if len(kernel.scale) > 1 else 0
+    return kernel.shape[-1 if node.name.startswith("DEPTHWISE") else 0]
 
 
 def curve(found: Deployable) -> list[Step]:

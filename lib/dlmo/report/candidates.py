@@ -27,7 +27,7 @@ Runtime = Literal["linux", "microcontroller"]
 RUNTIMES: dict[Runtime, str] = {
     "linux": "LiteRT on Linux: RAM is the measured growth of the process",
     "microcontroller": (
-        "TFLite Micro: RAM is its measured arena, else the peak of the activations, from the file"
+        "TFLite Micro: RAM is its measured arena, else an estimate of it from the file"
     ),
 }
 """What is counted as RAM, by runtime."""
@@ -49,10 +49,10 @@ class Candidate(Frozen):
         seeds: how many it rests on.
         flash: bytes of the file.
         process: growth of a process's memory in bytes, to 0.1 MB; None where not measured.
-        arena: bytes of TFLite Micro's arena where that is measured, else of the activations at the
-            peak; None where the file isn't at hand either.
+        arena: bytes of TFLite Micro's arena where that is measured, else as estimated from the
+            file; None where the file isn't at hand either.
         measured: whether `arena` and `refusal` are measured.
-        estimate: bytes of the activations at the peak, from the file.
+        estimate: bytes of the arena, from the file.
         latency: median ratio to the network's float file, to a hundredth; None where not measured.
         time: `latency` in ms of the float file, for comparing networks; None where not measured.
         validation: mean accuracy on the validation images.
@@ -231,13 +231,13 @@ def _inside(key: str, micro: arenas.Arenas) -> tuple[int | None, str | None, int
     estimate, refusal = (None, None) if place is None else _read(place, place.stat().st_mtime_ns)
     if said is None:
         return estimate, refusal, estimate
-    return said.bytes if said.runs else said.computed, said.refusal, said.computed
+    return said.bytes if said.runs else estimate, said.refusal, estimate
 
 
 @cache
 def _read(place: Path, changed: int) -> tuple[int, str | None]:
     held = deployable.read(place)
-    return microcontroller.need(held).activations, microcontroller.refusal(held)
+    return microcontroller.need(held).arena, microcontroller.refusal(held)
 
 
 def _test(seeds: pd.DataFrame, found: Mapping[str, Any]) -> tuple[float, float, float]:

@@ -227,8 +227,7 @@ def _micro(key: str, held: deployable.Deployable, need: microcontroller.Need) ->
     measured = arenas.read().of(key)
     if measured is None:
         refusal = microcontroller.refusal(held)
-        estimate = f"{text.kilobytes(need.activations)} at the peak, estimated from the file"
-        return refusal or f"{estimate}, and what the runtime keeps besides"
+        return refusal or f"{text.kilobytes(need.arena)} of arena, estimated from the file"
     if measured.bytes is None:
         return str(measured.refusal)
     return f"{text.kilobytes(measured.bytes)}, the measured arena of {measured.runtime}"

@@ -71,7 +71,7 @@ def _facts(found: Deployable) -> dict[str, Any]:
         "float_operators": len(deployable.float_operators(found)),
         "microcontroller_flash": need.flash,
         "microcontroller_weights": need.weights,
-        "microcontroller_ram": need.activations,
+        "microcontroller_ram": need.arena,
         "microcontroller_peak": need.peak[1] if need.peak else None,
         "microcontroller_refuses": microcontroller.refusal(found),
     }

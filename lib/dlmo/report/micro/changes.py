@@ -58,7 +58,7 @@ def advice(found: Catalogue, dataset: str) -> str:
 
 @cited
 def estimate(found: Catalogue, dataset: str) -> str:
-    """Say how the arena compares with the estimate that was used before."""
+    """Say how the arena compares with the estimate that stands in for it."""
     pairs = [
         (one.arena, one.estimate)
         for one in found.candidates.values()
@@ -74,6 +74,6 @@ def estimate(found: Catalogue, dataset: str) -> str:
     low, high = text.ratio(min(ratios)), text.ratio(max(ratios))
     span = low if low == high else f"{low} to {high}"
     return (
-        f"A measured arena is {span} times the values at the peak, by which a file was judged "
-        "before: a limit that a file just kept may not be kept."
+        f"A measured arena is {span} times the estimate from the file, which is what the strategy "
+        "goes by where no arena is measured."
     )

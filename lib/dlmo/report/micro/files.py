@@ -54,22 +54,22 @@ class One:
 
     @property
     def ram(self) -> int | None:
-        """Bytes of the measured arena, or else the computed peak."""
+        """Bytes of the measured arena, or else of the estimated one."""
         if self.measured is not None and self.measured.bytes is not None:
             return self.measured.bytes
-        return self.computed
+        return None if self.held is None else microcontroller.need(self.held).arena
 
     @property
     def estimated(self) -> bool:
-        """Whether `ram` is computed, and not measured."""
+        """Whether `ram` is estimated, and not measured."""
         return self.measured is None or self.measured.bytes is None
 
     def verdict(self, board: Board) -> str:
         """Return how it stands with a board: fits, what it lacks, or that it does not run."""
+        if self.runs is False:
+            return STOPPED
         if self.runs is None or self.ram is None:
             return UNKNOWN
-        if not self.runs:
-            return STOPPED
         code = microcontroller.boards().code.flash
         lacks = [
             name
