@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from dlmo import records
 from dlmo.errors import UserError
 from dlmo.trials import Trial, parse
 
@@ -105,3 +106,15 @@ def test_a_trial_that_makes_no_sense_is_refused(changed: dict[str, Any]) -> None
     names = {"dataset": "digits", "network": "vggnet", "technique": "NQ"}
     with pytest.raises(ValidationError):
         Trial(**{**names, **changed})
+
+
+def test_a_notebook_shows_a_trial_and_a_record_as_tables_without_their_markup() -> None:
+    trial = parse("cifar10/vggnet/PRN+QAT/reference/3{sparsity=0.5}")
+    said = trial.model_copy(update={"dataset": "<b>mine</b>"})._repr_html_()
+    assert "train, prune, qat; int8" in said and "sparsity" in said
+    assert "&lt;b&gt;mine&lt;/b&gt;" in said and "<b>" not in said
+    record = records.find(next(iter(records.table()["accuracy_key"])))
+    shown = record._repr_html_()
+    assert record.key in shown and record.provenance.commit in shown
+    # The confusion matrix is there, folded.
+    assert "<details><summary>10 entries</summary>" in shown

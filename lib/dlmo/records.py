@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from dlmo import deployable, paths, recipes, sources, spec
+from dlmo import deployable, paths, recipes, rich, sources, spec
 from dlmo.deployable import Preprocessing
 from dlmo.errors import UserError, unknown
 from dlmo.files import sha256, write_bytes
@@ -97,6 +97,11 @@ class _Record(_Frozen):
     digest: Digest
     trial: Trial
     provenance: Provenance
+
+    def _repr_html_(self) -> str:
+        """Show it in a notebook."""
+        values = self.model_dump(mode="json", exclude={"key", "trial", "record_schema"})
+        return rich.facts(f"{type(self).__name__} {self.key} of {self.trial}", values)
 
 
 class Weights(_Record):

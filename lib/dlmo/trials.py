@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from dlmo import recipes
+from dlmo import recipes, rich
 from dlmo.errors import UserError
 from dlmo.techniques import Technique, technique
 
@@ -46,6 +46,18 @@ class Trial(BaseModel):
     def sibling(self, name: str) -> "Trial":
         """Return the trial that differs in the technique alone."""
         return self.model_copy(update={"technique": name})
+
+    def _repr_html_(self) -> str:
+        """Show it in a notebook."""
+        values = {
+            "dataset": self.dataset,
+            "network": self.network,
+            "technique": f"{self.technique}: {', '.join(self.plan.steps)}; {self.plan.conversion}",
+            "profile": self.profile,
+            "seed": str(self.seed),
+            "changed": dict(self.overrides),
+        }
+        return rich.facts(f"Trial {self}", values)
 
     def __str__(self) -> str:
         changed = ",".join(f"{key}={value}" for key, value in self.overrides)
