@@ -304,7 +304,7 @@ def test_the_map_holds_every_work_of_the_three_tables():
         own = found[found["table"] == table]
         assert set(zip(own["category"], own["key"], strict=True)) == wanted
     assert "Hinton et al. 2015 [33]" in set(found["name"])
-    linked = re.findall(r"\{cite:p\}`(\w+)`", soft.map_table(found).data)
+    linked = re.findall(r"\{cite:t\}`(\w+)`", soft.map_table(found).data)
     assert sorted(linked) == sorted(found["key"])
     assert len(next(charts.datasets(soft.map_chart(found).to_dict()))) == len(found)
 

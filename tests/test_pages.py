@@ -206,6 +206,14 @@ def test_of_a_network_that_was_trained_once_the_difference_is_told(found):
     )
 
 
+def test_an_overview_has_the_papers_networks_and_what_else_is_measured(found):
+    write(trial("NQ", 0, "resnet8"), 0.84, 318_000)
+    every = overview.overview(records.select())
+    assert [(one.network, one.dataset) for one in every][-1] == ("resnet8", "cifar10")
+    assert {one.network for one in every} == {*paper.networks(), "resnet8"}
+    assert "Four of 136 cells (nine networks" in findings.progress(every)
+
+
 def test_findings_count_what_is_measured(found):
     assert findings.progress(found).startswith("Three of 128 cells")
     assert "FIQ is equivalent within 1 point for VGGNet" in findings.tally(found, ["FIQ"])

@@ -1,5 +1,7 @@
 """The paper's literature, as Markdown with citations that the book resolves."""
 
+from collections.abc import Sequence
+
 from IPython.display import Markdown
 
 from dlmo import paper
@@ -21,7 +23,7 @@ def related_work() -> Markdown:
 _HEAD = ("Work", "What it proposes")
 
 
-def directive(caption: str, name: str, head: Cells, rows: list[Cells]) -> Markdown:
+def directive(caption: str, name: str, head: Cells, rows: Sequence[Cells]) -> Markdown:
     """Return a numbered table in Markdown; pages refer to it as `table-NAME`.
 
     Args:

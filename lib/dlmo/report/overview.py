@@ -7,6 +7,7 @@ is. Tables, charts and sentences about all of them are made from it.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 
 import pandas as pd
 
@@ -60,18 +61,23 @@ def overview(
 
     Args:
         rows: of `records.select`.
-        networks: which; the paper's where nothing is given.
+        networks: which; where nothing is given, the paper's, and what else is measured.
         techniques: of each, in the order in which they are shown.
         profile: the set of recipes.
         datasets: on which.
     """
+    pairs = list(product(networks or paper.networks(), datasets))
+    if networks is None:
+        pairs += _beyond(rows[(rows["profile"] == profile) & rows["dataset"].isin(datasets)])
     return Overview(
-        tuple(
-            compare(rows, dataset, network, profile, techniques)
-            for network in networks or paper.networks()
-            for dataset in datasets
-        )
+        tuple(compare(rows, dataset, name, profile, techniques) for name, dataset in pairs)
     )
+
+
+def _beyond(rows: pd.DataFrame) -> list[tuple[str, str]]:
+    """Return networks that the paper lacks, each with a dataset on which it is measured."""
+    more = rows[rows["accuracy"].notna() & ~rows["network"].isin(paper.networks())]
+    return sorted(set(zip(more["network"], more["dataset"], strict=True)))
 
 
 @cited

@@ -429,12 +429,12 @@ def map_table(found: pd.DataFrame) -> Markdown:
     """Return the categories, what they mean, and the works with links to the bibliography."""
     groups = found.groupby(["question", "category", "meaning"], sort=False)
     rows = [
-        (*map(str, group), ", ".join(map(_linked, own["name"], own["key"])))
-        for group, own in groups
+        (str(question), f"{category}: {meaning}", ", ".join(map(_linked, own["key"])))
+        for (question, category, meaning), own in groups
     ]
-    head = ("Question", "Category", "Meaning", "Works")
+    head = ("Question", "Answer", "Works")
     return literature.directive("Tables 2 to 4 of the paper as one map.", "literature", head, rows)
 
 
-def _linked(name: str, key: str) -> str:
-    return f"{name} {{cite:p}}`{key}`"
+def _linked(key: str) -> str:
+    return f"{{cite:t}}`{key}`"
