@@ -1,6 +1,7 @@
 """The recommendation: limits in, a file and its reason out; the page and the command agree."""
 
 import json
+import re
 from dataclasses import asdict
 from itertools import product
 from pathlib import Path
@@ -19,6 +20,7 @@ from dlmo.chapter.adviser import of as form
 from dlmo.errors import UserError
 from dlmo.report import arenas, candidates, statistics, strategy
 from dlmo.report.candidates import Candidate, Catalogue, Pair
+from dlmo.report.micro import changes
 from dlmo.report.strategy import Limits
 from dlmo.trials import Trial
 from test_book import chromium  # noqa: F401  (a fixture)
@@ -280,6 +282,8 @@ def test_the_estimated_arena_is_near_every_arena_that_was_measured() -> None:
         for place in paths.models().glob("*/*/*.tflite")
         if (measured := found.of(place.stem.rpartition(".")[2])) and measured.bytes
     }
+    said = changes.estimate(candidates.catalogue(records.select()), "cifar10")
+    assert re.search(r"is (0\.9\d|1\.0\d)( to (0\.9\d|1\.0\d))? times the estimate", said), said
     assert len(ratios) > 20 and all(0.97 < ratio < 1.03 for ratio in ratios.values()), ratios
 
 

@@ -217,10 +217,9 @@ def _surroundings() -> Iterator[tuple[Config, Path]]:
             "PYDEVD_DISABLE_FILE_VALIDATION": "1",
         }
         # It would call the interrupt with which jupyter_client ends an idle kernel an error.
-        (Path(folder) / "profile_default").mkdir()
-        (Path(folder) / "profile_default" / "ipython_kernel_config.py").write_text(
-            "c = get_config()\nc.IPKernelApp.log_level = 50\n", "utf-8"
-        )
+        settings = Path(folder, "profile_default", "ipython_kernel_config.py")
+        settings.parent.mkdir()
+        settings.write_text("c = get_config()\nc.IPKernelApp.log_level = 50\n", "utf-8")
         files = os.name == "posix" and len(folder) < 40
         # Without an address of their own, kernels that run at the same time answer each other.
         address = {"transport": "ipc", "ip": f"{folder}/kernel"} if files else {"transport": "tcp"}

@@ -4,7 +4,7 @@ Each names the cases that it counts, so that a reader can look them up; where no
 yet, it says so. `sentences` has those about one network on one dataset.
 """
 
-from collections.abc import Callable, Iterable, Sequence, Sized
+from collections.abc import Callable, Iterable, Sequence
 
 from dlmo import paper, sources
 from dlmo.report import text
@@ -98,29 +98,18 @@ def _outcome(found: Overview, name: str, other: str) -> str:
 
 def _once(found: Overview, names: Sequence[str], other: str) -> str:
     """Say how far techniques lie from another one in networks of which one training is compared."""
-    places: dict[str, None] = {}
-    gaps: dict[str, list[float]] = {}
-    for name in names:
-        for one, less in _differences(found, name, other):
-            if less.word == "one pair":
-                places[place(one, found)] = None
-                gaps.setdefault(name, []).append(less.interval.estimate)
-    if not places:
+    pairs = [(name, one, less) for name in names for one, less in _differences(found, name, other)]
+    once = [(name, one, less) for name, one, less in pairs if less.word == "one pair"]
+    if not once:
         return ""
-    spread = sorted({text.points(gap) for group in gaps.values() for gap in group}, key=_number)
-    reach = spread[0] if len(spread) == 1 else f"{spread[0]} to {spread[-1]}"
+    places = dict.fromkeys(place(one, found) for _, one, _ in once)
+    gaps = [less.interval.estimate for _, _, less in once]
+    reach = dict.fromkeys(text.points(gap) for gap in (min(gaps), max(gaps)))
     return (
-        f"Trained once, which decides nothing, {text.listing(places)} differ{_s(places)} by "
-        f"{reach} points ({text.listing(gaps)} less {other})."
+        f"Trained once, which decides nothing, {text.listing(places)} "
+        f"{'differs' if len(places) == 1 else 'differ'} by {' to '.join(reach)} points "
+        f"({text.listing(dict.fromkeys(name for name, _, _ in once))} less {other})."
     )
-
-
-def _number(said: str) -> float:
-    return float(said.replace("−", "-"))
-
-
-def _s(subjects: Sized) -> str:
-    return "s" if len(subjects) == 1 else ""
 
 
 def _places(group: Sequence[Comparison], found: Overview) -> str:

@@ -1,8 +1,8 @@
 """The precision of a training's arithmetic: float32, or bfloat16 in convolutions and products.
 
 With bfloat16, weights, sums, statistics and the optimizer stay float32: TensorFlow rounds only what
-enters a convolution or a matrix product. On a processor without such instructions it leaves all as
-it is.
+enters a convolution or a matrix product. On an x86 processor without AVX-512 it leaves all as it
+is; with AVX-512 but without its bfloat16, oneDNN emulates the rounding, which is slow.
 """
 
 from collections.abc import Iterator
