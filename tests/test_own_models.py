@@ -305,6 +305,9 @@ def test_a_changed_file_is_another_model(models: Path, tmp_path: Path) -> None:
     copy.write_bytes((models / "keras2.h5").read_bytes())
     with pytest.raises(UserError, match="has changed since the run began"):
         nodes.run(first)
+    # So is each later step, since all of them ask for the images.
+    with pytest.raises(UserError, match="has changed since the run began"):
+        nodes._loaded(first.identity)
 
 
 def test_prose_writes_the_last_part_of_a_path() -> None:

@@ -172,9 +172,8 @@ def _brought(identity: records.WeightsIdentity) -> tuple[list[np.ndarray], int, 
     Raises:
         UserError: the file has changed since the plan was made.
     """
+    _refuse_changed_model(identity)
     network = identity.network
-    if own.digest(network) != identity.architecture:
-        raise UserError(f"the model {network} has changed since the run began; run it again")
     source = own.given(network)
     if source.is_tflite:
         found = deployable.read(source.path)
@@ -195,8 +194,10 @@ def _loaded(identity: records.WeightsIdentity) -> datasets.Dataset:
     """Return the dataset that a plan was made for.
 
     Raises:
-        UserError: its images have changed since; what they made would bear the wrong key.
+        UserError: its images, or a user's own model, have changed since; what they made would bear
+            the wrong key.
     """
+    _refuse_changed_model(identity)
     data = datasets.load(identity.dataset)
     if data.checksum != identity.checksum:
         raise UserError(
@@ -204,6 +205,15 @@ def _loaded(identity: records.WeightsIdentity) -> datasets.Dataset:
             "is kept, run the command again to measure with those that are there now"
         )
     return data
+
+
+def _refuse_changed_model(identity: records.WeightsIdentity) -> None:
+    network = identity.network
+    if own.is_own(network) and own.digest(network) != identity.architecture:
+        raise UserError(
+            f"the model {network} has changed since the run began; what was finished is kept, run "
+            "the command again to measure the one that is there now"
+        )
 
 
 def _preprocessing(network: str) -> deployable.Preprocessing:
