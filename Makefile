@@ -31,6 +31,7 @@ test-slow: test-environment
 # Ratios of speeds, from one run; wants a machine that does nothing else.
 bench: environment
 	@$(BIN)/python benchmarks/training.py vggnet mobilenet_v1 resnet50
+	@$(BIN)/python benchmarks/precision.py resnet8 resnet50 resnet56 wrn mobilenet_v1 mobilenet_v3_large
 	@$(BIN)/python benchmarks/accuracy.py $$(ls data/models/cifar10/vggnet/NQ-reference-0.*.tflite)
 	@$(BIN)/python benchmarks/workers.py
 	@$(BIN)/python benchmarks/records.py

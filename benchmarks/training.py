@@ -13,6 +13,7 @@ import numpy as np
 from dlmo import recipes
 from dlmo.datasets import Split
 from dlmo.keras_ import keras, tf
+from dlmo.recipes import Step
 from dlmo.training import steps
 from dlmo.training.batches import Batches, normalise
 from dlmo.training.loop import Loop, optimizer
@@ -24,17 +25,24 @@ def images_a_second(model: keras.Model, arguments: tuple, images: int, **options
     return images / (time.perf_counter() - began)
 
 
-def compare(network: str, batches: int, turns: int) -> tuple[float, float]:
-    recipe = recipes.profile("reference").step("train", network)
-    steps.configure(recipe.threads)
+def augmented(network: str, recipe: Step, batches: int, executions: int) -> tuple[Loop, Split]:
+    """Return our loop, compiled, and the random images of so many batches that it trains on."""
     chance = np.random.default_rng(0)
     count = batches * recipe.batch_size
     split = Split(
         chance.integers(0, 256, (count, 32, 32, 3), dtype=np.uint8),
         chance.integers(0, 10, count, dtype=np.int64),
     )
-    ours = Loop(steps.build(network, 10, 1.0, 1.0, 0), Batches(split, recipe, 0), recipe)
-    ours.compile(optimizer=optimizer(recipe, batches), steps_per_execution=min(20, batches))
+    loop = Loop(steps.build(network, 10, 1.0, 1.0, 0), Batches(split, recipe, 0), recipe)
+    loop.compile(optimizer(recipe, batches), steps_per_execution=min(executions, batches))
+    return loop, split
+
+
+def compare(network: str, batches: int, turns: int) -> tuple[float, float]:
+    recipe = recipes.profile("reference").step("train", network)
+    steps.configure(recipe.threads)
+    ours, split = augmented(network, recipe, batches, executions=20)
+    count = len(split.labels)
     bare = keras.models.clone_model(ours.network)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     bare.compile(optimizer(recipe, batches), loss, metrics=["accuracy"])
