@@ -266,6 +266,8 @@ def test_a_network_with_its_own_recipe_has_its_own_row():
     shown = cells(appendix.recipe("reference", ["vggnet", "mobilenet_v1"]))
     trained = shown[shown["Step"] == "train"].set_index("Network")
     assert list(trained.index) == ["all others", "VGGNet"]
+    alike = cells(appendix.recipe("reference", ["wrn", "vggnet", "resnet56"]))
+    assert list(alike["Network"])[:3] == ["all others", "WRN and ResNet56", "VGGNet"]
     from dlmo import recipes
 
     own = recipes.profile("reference").step("train", "vggnet")

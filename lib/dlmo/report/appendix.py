@@ -20,7 +20,7 @@ _OTHERS = "others"
 
 @cited
 def recipe(profile: str, networks: list[str]) -> Table:
-    """Return how each step trains under a profile; a network with its own recipe has its own row.
+    """Return how each step trains under a profile; networks with a recipe of their own share a row.
 
     Args:
         profile: the set of recipes.
@@ -30,13 +30,16 @@ def recipe(profile: str, networks: list[str]) -> Table:
     lines: list[dict[str, str]] = []
     for step in STEP_MODELS:
         general = known.step(step, _OTHERS)
-        lines.append({"Step": step, "Network": "all others", **_fields(general)})
+        alike: dict[recipes.Step, list[str]] = {general: []}
         for network in networks:
-            own = known.step(step, network)
-            if own != general:
-                lines.append({"Step": step, "Network": title(network), **_fields(own)})
+            alike.setdefault(known.step(step, network), []).append(title(network))
+        alike[general] = ["all others"]
+        lines += [
+            {"Step": step, "Network": text.listing(names), **_fields(own)}
+            for own, names in alike.items()
+        ]
     caption = f"Recipes of profile {profile}: {known.about}"
-    wrapped = ["Optimizer", "Learning rate", "Augmentation", "Of its own"]
+    wrapped = ["Network", "Optimizer", "Learning rate", "Augmentation", "Of its own"]
     return tables.styled(
         pd.DataFrame(lines), caption=caption, name=f"recipe-{profile}", wrap=wrapped
     )
