@@ -66,10 +66,24 @@ def test_equation_1_is_the_papers_word_for_word():
     assert quantization.equation_1(np.array([0.5, 1.5, -2.5]), 127.0).tolist() == [0, 2, -2]
 
 
-def test_a_channel_without_weights_stays_zero():
-    weights = np.array([[0.0, 0.0], [0.5, -1.0]])
-    reach = quantization.reaches(weights)
-    assert quantization.equation_1(weights, reach).tolist() == [[0, 0], [64, -127]]
+@pytest.mark.parametrize("equation", [quantization.equation_1, quantization.equation_1_in_fp32])
+def test_a_channel_without_weights_stays_zero(equation):
+    weights = np.array([[0.0, 0.0], [0.6, -1.0]])
+    assert equation(weights, quantization.reaches(weights)).tolist() == [[0, 0], [76, -127]]
+
+
+def test_in_fp32_halves_go_away_from_zero_and_what_is_less_does_not():
+    values = np.array([0.5, 1.5, -2.5, np.nextafter(np.float32(0.5), np.float32(0)), 200.0])
+    assert quantization.equation_1_in_fp32(values, 127.0).tolist() == [1, 2, -3, 0, 127]
+
+
+def test_in_fp32_random_weights_are_as_in_fp64_but_at_halves():
+    values = np.random.default_rng(2).normal(size=(8, 100_000)).astype(np.float32)
+    reach = quantization.reaches(values)
+    apart = quantization.equation_1(values, reach) != quantization.equation_1_in_fp32(values, reach)
+    scaled = (values * (127 / reach))[apart]
+    assert apart.mean() < 1e-4
+    assert np.abs(np.abs(scaled) % 1 - 0.5).max(initial=0) < 1e-4
 
 
 @pytest.mark.parametrize(("plain", "quantized"), conversions())

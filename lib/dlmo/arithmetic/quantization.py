@@ -3,7 +3,7 @@
 Source: paper, Section 3.1, Equation 1 and Figure 1.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +32,26 @@ def equation_1(values: Floats, reach: Floats | float) -> NDArray[np.int8]:
     clipped = np.clip(np.asarray(values, np.float64), -reach, reach)
     scale = np.divide(LARGEST, reach, out=np.zeros_like(reach), where=reach > 0)
     return np.rint(scale * clipped).astype(np.int8)
+
+
+def equation_1_in_fp32(values: Floats, reach: Floats | float) -> NDArray[np.int8]:
+    """Return Equation 1 as the converter computes it once activations are integers too.
+
+    Its scale is r / 127 as a float32, by whose reciprocal it multiplies; halves go away from zero
+    (`SymmetricPerChannelQuantizeValues` of TensorFlow Lite). From Equation 1 in float64, which is
+    what it computes for integer weights alone, this differs about once in a million weights.
+
+    Args:
+        values: x, of any shape.
+        reach: r, as for `equation_1`.
+    """
+    reach = np.asarray(reach, np.float32)
+    one = np.float32(1)
+    step = reach / np.float32(LARGEST)
+    inverse = np.divide(one, step, out=np.zeros_like(step), where=step > 0)
+    scaled = (np.asarray(values, np.float32) * inverse).astype(np.float64)
+    away = np.trunc(scaled + np.copysign(0.5, scaled))
+    return np.clip(away, -LARGEST, LARGEST).astype(np.int8)
 
 
 def levels(integers: NDArray[np.integer], reach: Floats | float) -> NDArray[np.float64]:
@@ -128,17 +148,25 @@ def matches(plain: Deployable, quantized: Deployable) -> list[Match]:
     Raises:
         UserError: the files don't have the same layers.
     """
-    return [_match(*pair) for pair in pairs(plain, quantized)]
+    integers = equation_1_in_fp32 if _integer_activations(quantized) else equation_1
+    return [_match(*pair, integers) for pair in pairs(plain, quantized)]
 
 
-def _match(layer: Layer, before: Tensor, after: Tensor) -> Match:
+def _integer_activations(found: Deployable) -> bool:
+    outputs = (found.tensor(at, node.subgraph) for node in found.nodes for at in node.outputs)
+    return any(output.dtype == "int8" for output in outputs)
+
+
+def _match(
+    layer: Layer, before: Tensor, after: Tensor, integers: Callable[..., NDArray[np.int8]]
+) -> Match:
     weights, stored = before.data(), after.data()
     assert weights is not None and stored is not None
     if after.dtype != "int8":
         same = np.asarray(weights.astype(stored.dtype) == stored)
         return Match(layer, 0, int(same.sum()), scales=True)
     reach = _reach(weights, after)
-    equal = int((equation_1(weights, reach) == stored).sum())
+    equal = int((integers(weights, reach) == stored).sum())
     wanted = (reach.ravel() / LARGEST).astype(np.float32)
     # A channel without any weight has no range: whatever its scale is, it stands for zeros.
     same_scales = np.isclose(after.scale, wanted, rtol=1e-6, atol=0) | (wanted == 0)

@@ -255,6 +255,13 @@ def checked(files: Files) -> dict[str, list[Match]]:
     }
 
 
+LIKE_THE_CONVERTER = (
+    "Our Equation 1 beside the integers of the files. Where a weight lies at the middle of two "
+    "levels, the precision decides: BLQ's converter computes in FP64, FIQ's in FP32, "
+    "and so do we."
+)
+
+
 @cited
 def matches_table(found: Mapping[str, list[Match]]) -> Table | NothingToDraw:
     """Return layer by layer how many of a file's integers are those of Equation 1."""
@@ -271,7 +278,7 @@ def matches_table(found: Mapping[str, list[Match]]) -> Table | NothingToDraw:
             line[f"{name}: ranges"] = str(own[at].channels) if kept else f"{text.NONE} (float)"
             line[f"{name}: equal"] = f"{own[at].equal:,} of {own[at].layer.weights:,}"
         lines.append(line)
-    return layers.table(pd.DataFrame(lines), "Our Equation 1 beside the integers of the files.")
+    return layers.table(pd.DataFrame(lines), LIKE_THE_CONVERTER)
 
 
 @cited
