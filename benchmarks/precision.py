@@ -1,40 +1,18 @@
 """Training in bfloat16 against float32: images a second on one thread, and their ratio.
 
-Both take turns in one process. A step is timed from within, since `fit` may return late.
+Both take turns in one process.
 """
 
 import argparse
 import statistics
-import time
-from typing import Any
 
-from training import augmented
+from training import augmented, images_a_second
 
 from dlmo import recipes
-from dlmo.keras_ import keras, tf
+from dlmo.keras_ import tf
 from dlmo.recipes import Precision
 from dlmo.training import steps
 from dlmo.training.precision import computing_in
-
-
-class Clock(keras.callbacks.Callback):
-    """Notes when each execution of `fit` ends."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.ends: list[float] = []
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self.ends.append(time.perf_counter())
-
-
-def images_a_second(loop: keras.Model, batches: int, images: int, precision: Precision) -> float:
-    clock = Clock()
-    with computing_in(precision):
-        loop.fit(tf.data.Dataset.range(batches), verbose=0, callbacks=[clock])
-    executions = len(clock.ends)
-    return images * (executions - 1) / executions / (clock.ends[-1] - clock.ends[0])
-
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
@@ -46,10 +24,11 @@ if __name__ == "__main__":
     for name in given.networks:
         recipe = recipes.profile("reference").step("train", name)
         loop, _ = augmented(name, recipe, given.batches, executions=5)
-        images = given.batches * recipe.batch_size
+        images, ticks = given.batches * recipe.batch_size, tf.data.Dataset.range(given.batches)
         found: dict[Precision, list[float]] = {"float32": [], "bfloat16": []}
         for _ in range(given.turns + 1):  # the first one traces
             for precision, speeds in found.items():
-                speeds.append(images_a_second(loop, given.batches, images, precision))
+                with computing_in(precision):
+                    speeds.append(images_a_second(loop, (ticks,), images))
         single, half = (statistics.median(speeds[1:]) for speeds in found.values())
         print(f"{name}: float32 {single:.0f}/s, bfloat16 {half:.0f}/s, ratio {half / single:.2f}")
