@@ -24,6 +24,7 @@ from dlmo.report import (
     audit,
     decisions,
     findings,
+    headlines,
     overview,
     overview_charts,
     overview_tables,
@@ -203,6 +204,23 @@ def test_of_a_network_that_was_trained_once_the_difference_is_told(found):
     assert said == (
         "Against NQ, PRN is lower for VGGNet on CIFAR-10. Trained once, which decides nothing, "
         "MobileNet v2 on CIFAR-10 differs by −4.0 points (PRN less NQ)."
+    )
+
+
+def test_headlines_reach_over_what_is_measured_and_count_what_is_judged(found):
+    every = overview.overview(records.select())
+    assert re.fullmatch(
+        r"FIQ less NQ: \S+ to \S+ points in the paper, \S+ points here. "
+        r"The one that can be judged is equivalent within 1 point.",
+        headlines.span(every, ["FIQ"]),
+    )
+    assert text.MISSING in headlines.taught(every) and "in the paper" in headlines.taught(every)
+    for name, share in (("NQ", 0.81), ("PRN", 0.77)):
+        write(trial(name, 0, "mobilenet_v2"), share, 9_000_000)
+    said = headlines.span(overview.overview(records.select()), ["PRN"])
+    assert "−4.0 to " in said or "to −4.0" in said
+    assert said.endswith(
+        "The one that can be judged is lower; one was trained once, which decides nothing."
     )
 
 

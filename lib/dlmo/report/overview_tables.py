@@ -113,6 +113,14 @@ def _in_table_14(network: str, technique: str) -> bool:
     return bool(((rows["network"] == network) & (rows["technique"] == technique)).any())
 
 
+def printed_gain(network: str, before: str, after: str) -> float | None:
+    """Return what distillation gains in the paper's Table 14, None where one of the two lacks."""
+    rows = _table_14()
+    shares = rows[rows["network"] == network].set_index("technique")["accuracy"]
+    both = {before, after} <= set(shares.index)
+    return float(shares[after] - shares[before]) if both else None
+
+
 def _table_14() -> pd.DataFrame:
     results = paper.results()
     return results[results["table"] == 14]
@@ -128,8 +136,7 @@ def _gain(
     }
     difference = paired(one[after], one[before])
     mark = {kind: _mark(one.network, after, kind, suspects) for kind in _GROUPS.values()}
-    both = len(theirs) == 2
-    less = theirs[after]["accuracy"] - theirs[before]["accuracy"] if both else None
+    less = printed_gain(one.network, before, after)
     row = one[after]
     return {
         ("Accuracy (%), paper", "without"): _share(theirs, before),
