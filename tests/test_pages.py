@@ -257,7 +257,22 @@ def test_the_decision_keeps_its_limit_and_reports_the_test_images(found):
     said = decisions.sentence(made, 30)
     mean = text.percent(float(np.mean(SHARES["FIQ"])))
     assert "use VGGNet with FIQ" in said and mean in said
-    assert len(cells(decisions.table(made, [30, 100, 10]))) == 3
+    assert said.endswith(f"Whether TFLite Micro runs it is {text.MISSING}.")
+    shown = cells(decisions.table(made, [30, 100, 10]))
+    assert list(shown["Limit (KB)"]) == 2 * ["10", "30 to 100"]
+    latencies = shown.set_index("Runs on")["Latency (ratio to NQ)"]
+    assert set(latencies["microcontroller"]) == {text.NONE, text.MISSING}
+
+
+def test_a_file_that_tflite_micro_refuses_is_not_what_a_microcontroller_is_advised(found):
+    made = decisions.by_limit(records.select(), "cifar10", [30, 100])
+    for runtime, limit in made.advice:
+        one = made.candidate(limit, runtime)
+        refused = one.model_copy(update={"refusal": "hybrid"})
+        made._found.candidates[one.name] = refused
+    again = decisions.Decisions("cifar10", made._found, [30])
+    assert again.candidate(30) is not None and again.candidate(30, "microcontroller") is None
+    assert "TFLite Micro does not run it; what to use on a micro" in decisions.sentence(again, 30)
 
 
 # The appendix -----------------------------------------------------------------------------------

@@ -1,12 +1,13 @@
 """The front page's decision: which file for which limit of size, and how sure that is."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from itertools import groupby
+from operator import itemgetter
 
 import pandas as pd
 
 from dlmo.report import strategy, tables, text
-from dlmo.report.candidates import Candidate, Catalogue, catalogue
+from dlmo.report.candidates import Candidate, Catalogue, Runtime, catalogue
 from dlmo.report.cited import Table, cited
 from dlmo.report.comparison_tables import made_of, title
 from dlmo.report.strategy import Advice, Limits
@@ -16,22 +17,32 @@ KB = 1000
 """Bytes of a KB, as the paper counts."""
 
 
+DEVICES: dict[Runtime, str] = {"linux": "Linux", "microcontroller": "microcontroller"}
+"""How the table names what runs a file: LiteRT, or TFLite Micro, which refuses some files."""
+
+
 class Decisions:
     """What is recommended for one dataset under several limits of size.
 
     Attributes:
         dataset: as the report names it.
-        advice: by limit in KB.
+        limits: in KB, in rising order.
+        advice: by runtime and limit.
     """
 
-    def __init__(self, dataset: str, found: Catalogue, advice: Mapping[int, Advice]) -> None:
+    def __init__(self, dataset: str, found: Catalogue, limits: Sequence[int]) -> None:
         self.dataset = dataset
-        self.advice = advice
+        self.limits = tuple(sorted(set(limits)))
         self._found = found
+        self.advice: Mapping[tuple[Runtime, int], Advice] = {
+            (runtime, kb): strategy.advise(found, Limits(flash=kb * KB, runtime=runtime))
+            for runtime in DEVICES
+            for kb in self.limits
+        }
 
-    def candidate(self, limit: int) -> Candidate | None:
+    def candidate(self, limit: int, runtime: Runtime = "linux") -> Candidate | None:
         """Return what is recommended under a limit; nothing where nothing is small enough."""
-        choice = self.advice[limit].choice
+        choice = self.advice[runtime, limit].choice
         return self._found.candidates[choice] if choice else None
 
     def named(self, name: str) -> Candidate:
@@ -41,52 +52,52 @@ class Decisions:
 
 @cited
 def by_limit(rows: pd.DataFrame, dataset: str, limits: Sequence[int]) -> Decisions:
-    """Recommend a file for each limit; chosen on validation images, see `strategy`.
+    """Recommend a file for each runtime and limit; chosen on validation images, see `strategy`.
 
     Args:
         rows: of `records.select`.
         dataset: as the report names it.
         limits: in KB of the file as it is.
     """
-    found = catalogue(rows[rows["dataset"] == dataset])
-    wanted = {kb: Limits(flash=kb * KB) for kb in limits}
-    return Decisions(
-        dataset, found, {kb: strategy.advise(found, one) for kb, one in wanted.items()}
-    )
+    return Decisions(dataset, catalogue(rows[rows["dataset"] == dataset]), limits)
 
 
 @cited
 def table(decisions: Decisions, limits: Sequence[int]) -> Table:
-    """Return the table of the recommendations."""
-    lines = [_line(limit, decisions.candidate(limit)) for limit in sorted(set(limits))]
+    """Return the recommendations, limits with the same one in one line."""
+    wanted = sorted(set(limits))
+    lines = []
+    for runtime in DEVICES:
+        choices = [(decisions.candidate(kb, runtime), kb) for kb in wanted]
+        for one, some in groupby(choices, key=itemgetter(0)):
+            lines.append(_line(runtime, [kb for _, kb in some], one))
     caption = f"Which file for which limit of size, on {title(decisions.dataset)}."
-    numbers: list[Any] = [
-        "Limit (KB)",
-        "Size (KB)",
-        "Accuracy (%)",
-        "Latency (ratio to NQ)",
-        "Seeds",
-    ]
     style = tables.styled(pd.DataFrame(lines), caption=caption, name="by-limit")
-    style.set_properties(subset=numbers, **{"text-align": "right"})
+    style.set_properties(subset=["Limit (KB)", *_NUMBERS], **{"text-align": "right"})
     return style
 
 
-def _line(limit: int, one: Candidate | None) -> dict[str, str]:
-    head = {"Limit (KB)": f"{limit:,}"}
+_NUMBERS = ["Size (KB)", "RAM (KB)", "Accuracy (%)", "Latency (ratio to NQ)", "Seeds"]
+_MEASURED = MISSING.removeprefix("not yet ") + " yet"
+
+
+def _line(runtime: Runtime, limits: Sequence[int], one: Candidate | None) -> dict[str, str]:
+    reach = " to ".join(dict.fromkeys(f"{kb:,}" for kb in (limits[0], limits[-1])))
+    head = {"Runs on": DEVICES[runtime], "Limit (KB)": reach}
     if one is None:
-        return head | dict.fromkeys(_HEADS, text.NONE) | {"Use": f"nothing so small is {_MEASURED}"}
+        nothing = f"nothing so small is {_MEASURED}"
+        return head | {"Use": nothing} | dict.fromkeys(_NUMBERS, text.NONE)
+    ram = one.ram(runtime)
+    # Latencies are measured on Linux.
+    unknown = MISSING if one.latency is None or runtime != "linux" else ""
     return head | {
-        "Use": f"{one.technique} of {title(one.network)}",
+        "Use": _short(one),
         "Size (KB)": text.kb(one.flash),
+        "RAM (KB)": MISSING if ram is None else text.kb(ram),
         "Accuracy (%)": _accuracy(one),
-        "Latency (ratio to NQ)": MISSING if one.latency is None else text.ratio(one.latency),
+        "Latency (ratio to NQ)": unknown or text.ratio(one.latency or 0),
         "Seeds": str(one.seeds),
     }
-
-
-_MEASURED = MISSING.removeprefix("not yet ") + " yet"
-_HEADS = ("Use", "Size (KB)", "Accuracy (%)", "Latency (ratio to NQ)", "Seeds")
 
 
 def _accuracy(one: Candidate) -> str:
@@ -96,24 +107,41 @@ def _accuracy(one: Candidate) -> str:
 
 @cited
 def sentence(decisions: Decisions, limit: int) -> str:
-    """Say what to use under one limit."""
-    one = decisions.candidate(limit)
-    dataset = title(decisions.dataset)
+    """Say what to use under one limit, on Linux and on a microcontroller."""
+    one, micro = (decisions.candidate(limit, runtime) for runtime in DEVICES)
     if one is None:
-        return f"For {limit:,} KB and {dataset}, what to use is {MISSING}."
-    mean, low, high = (text.percent(share) for share in one.test)
+        return f"For {limit:,} KB and {title(decisions.dataset)}, what to use is {MISSING}."
+    said = (
+        f"If your limit is {limit:,}\u00a0KB, use {_named(one)}: a file of "
+        f"{text.kilobytes(one.flash)} that classifies {_right(one)} of the test images of "
+        f"{title(decisions.dataset)} correctly."
+    )
+    if micro == one:
+        known = "TFLite Micro runs it on a microcontroller, too"
+        return f"{said} {known if one.measured else f'Whether TFLite Micro runs it is {MISSING}'}."
+    refused = f"{said} TFLite Micro does not run it"
+    if micro is None:
+        return f"{refused}; what to use on a microcontroller is {MISSING}."
     return (
-        f"If your limit is {limit:,}\u00a0KB, use {title(one.network)} with {one.technique} "
-        f"({made_of(one.technique)}): a file of {text.kilobytes(one.flash)} that classifies "
-        f"{mean} ({low} to {high}) of the test images of {dataset} correctly."
+        f"{refused}: on a microcontroller, use {_named(micro)}, {text.kilobytes(micro.flash)} and "
+        f"{_right(micro)}."
     )
 
 
-def ties(decisions: Decisions) -> str:
+def _named(one: Candidate) -> str:
+    return f"{title(one.network)} with {one.technique} ({made_of(one.technique)})"
+
+
+def _right(one: Candidate) -> str:
+    mean, low, high = (text.percent(share) for share in one.test)
+    return f"{mean} ({low} to {high})"
+
+
+def ties(decisions: Decisions, limit: int) -> str:
     """Say which others the validation images do not tell from what is recommended."""
     said: dict[str, list[str]] = {}
-    for limit in sorted(decisions.advice):
-        advice = decisions.advice[limit]
+    for runtime in DEVICES:
+        advice = decisions.advice[runtime, limit]
         if advice.choice is not None and advice.ties:
             choice, *others = map(decisions.named, (advice.choice, *advice.ties))
             said[_short(choice)] = _beside(choice, others)
