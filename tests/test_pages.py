@@ -211,7 +211,7 @@ def test_headlines_reach_over_what_is_measured_and_count_what_is_judged(found):
     every = overview.overview(records.select())
     assert re.fullmatch(
         r"FIQ less NQ: \S+ to \S+ points in the paper, \S+ points here. "
-        r"The one that can be judged is equivalent within 1 point.",
+        r"The one case that can be judged is equivalent within 1 point.",
         headlines.span(every, ["FIQ"]),
     )
     assert text.MISSING in headlines.taught(every) and "in the paper" in headlines.taught(every)
@@ -220,7 +220,7 @@ def test_headlines_reach_over_what_is_measured_and_count_what_is_judged(found):
     said = headlines.span(overview.overview(records.select()), ["PRN"])
     assert "−4.0 to " in said or "to −4.0" in said
     assert said.endswith(
-        "The one that can be judged is lower; one was trained once, which decides nothing."
+        "The one case that can be judged is lower; one was trained once, which decides nothing."
     )
 
 

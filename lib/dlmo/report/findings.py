@@ -31,7 +31,7 @@ from dlmo.report.sentences import (
     smallest,
 )
 from dlmo.report.sentences import pruning as pruning_of
-from dlmo.report.statistics import Word
+from dlmo.report.statistics import Interval, Word
 from dlmo.report.text import MISSING
 
 _SAID: dict[Word, str] = {
@@ -149,14 +149,19 @@ def shown(found: Overview) -> str:
     rows = [row for one in found.measured for row in one.rows.values() if row.expected is not None]
     if not rows:
         return "There are not yet two seeds beside any accuracy that the paper prints."
-    inside = sum(bool(row.expected) for row in rows)
-    low = sum(row.to_paper > 0 for row in rows if not row.expected)
-    high = len(rows) - inside - low
-    return (
-        f"Where the paper prints an accuracy and several seeds are measured here, its value lies "
-        f"where one more run of ours is expected for {text.part(inside, len(rows), 'accuracy')}; "
-        f"it lies below for {text.number_word(low)} and above for {text.number_word(high)}."
-    )
+    said = text.outcomes(map(_side, rows), _SIDES, ("lies", "lie"), "accuracy of the paper")
+    return f"{text.begin(said)} (where we have several seeds)."
+
+
+_SIDES = {
+    "inside": "where one more run of ours is expected",
+    "below": "below what one more run of ours would give",
+    "above": "above what one more run of ours would give",
+}
+
+
+def _side(row: Row) -> str:
+    return "inside" if row.expected else "below" if row.to_paper > 0 else "above"
 
 
 @cited
@@ -282,22 +287,31 @@ def _paper_ratios(found: Overview, names: Sequence[str]) -> str:
 
 def _our_ratios(found: Overview, names: Sequence[str], kernels: str) -> str:
     ratios = [
-        one[name].ratio[kernels].estimate
+        one[name].ratio[kernels]
         for one in found.measured
         for name in names
         if kernels in one[name].ratio
     ]
-    if not ratios:
-        return f"Here, {RUNTIMES[kernels]}, their latency is {MISSING}."
-    slower = sum(value > 1 for value in ratios)
     here = f"Here, {RUNTIMES[kernels]}"
-    if len(ratios) == 1:
-        than = "longer" if slower else "no longer"
-        return f"{here}, it takes {text.ratio(ratios[0])} times: {than} than {PARENT}."
-    return (
-        f"{here}, they take {_range(ratios, text.ratio)} times; "
-        f"{text.part(slower, len(ratios), 'file')} take longer than {PARENT}."
-    )
+    if not ratios:
+        return f"{here}, their latency is {MISSING}."
+    reach = _range([one.estimate for one in ratios], text.ratio)
+    said = text.outcomes(map(_pace, ratios), _PACES, ("takes", "take"), "file")
+    return f"{here}, {reach} times: {said}."
+
+
+_PACES = {
+    "slower": f"longer than {PARENT}",
+    "faster": f"less than {PARENT}",
+    "same": f"as long as {PARENT}",
+}
+
+
+def _pace(found: Interval) -> str:
+    """Return which side of one a ratio lies on; none where its interval or two digits hold one."""
+    if text.ratio(found.estimate) == text.ratio(1) or found.low <= 1 <= found.high:
+        return "same"
+    return "slower" if found.estimate > 1 else "faster"
 
 
 # Pruning ----------------------------------------------------------------------------------------

@@ -4,7 +4,6 @@ Each says how far differences reach, in the paper and here, and what several tra
 `findings` names the networks.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from dlmo import sources
@@ -62,18 +61,11 @@ _WORDS: dict[Word, str] = {
 
 def _decided(known: Sequence[Difference]) -> str:
     """Count what the differences say; of a step that was trained once there is nothing to say."""
-    words = Counter(pair.word for pair in known)
-    judged = sum(words[word] for word in _WORDS)
-    once = len(known) - judged
-    alone = "decides nothing"
+    judged = [pair.word for pair in known if pair.word in _WORDS]
+    once = len(known) - len(judged)
+    alone = "trained once, which decides nothing"
     if not judged:
-        return f"Each was trained once, which {alone}." if once else ""
-    said = [f"{text.number_word(words[word])} {how}" for word, how in _WORDS.items() if words[word]]
-    if len(said) == 1:
-        whole = {1: "The one", 2: "Both"}.get(judged, f"All {text.number_word(judged)}")
-        verb = "is" if judged == 1 else "are"
-        told = f"{whole} that can be judged {verb} {said[0].split(' ', 1)[1]}"
-    else:
-        told = f"Of {text.number_word(judged)} that can be judged, {text.listing(said)}"
-    rest = f"{text.number_word(once)} {'was' if once == 1 else 'were'} trained once, which {alone}"
-    return f"{told}; {rest}." if once else f"{told}."
+        return f"Each was {alone}." if once else ""
+    said = text.outcomes(judged, _WORDS, ("is", "are"), "case that can be judged")
+    rest = f"; {text.number_word(once)} {'was' if once == 1 else 'were'} {alone}" if once else ""
+    return f"{text.begin(said)}{rest}."

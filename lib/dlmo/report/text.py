@@ -5,9 +5,14 @@ in as bytes and go out as KB of 1000 bytes. Spaces before units don't break; a m
 """
 
 import math
-from collections.abc import Iterable
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
 
 from dlmo.report.statistics import MARGIN, Interval, Word
+
+Outcome = TypeVar("Outcome", bound=str)
 
 MISSING = "not yet measured"
 """What stands where there is no record yet."""
@@ -19,11 +24,7 @@ MARGIN_IN_POINTS = f"{100 * MARGIN:g} point" + ("" if round(100 * MARGIN, 9) == 
 """The margin of equivalence, as sentences and tables say it."""
 
 _SMALL = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
-_IRREGULAR = {
-    "accuracy": "accuracies",
-    "entry": "entries",
-    "measurement of latency": "measurements of latency",
-}
+_IRREGULAR = {"accuracy": "accuracies", "entry": "entries"}
 
 
 def percent(share: float, digits: int = 1) -> str:
@@ -94,8 +95,12 @@ def signed(value: float, digits: int) -> str:
 
 def count(number: int, thing: str) -> str:
     """Return a number of things, small numbers in words: `five seeds`, `one pair`, `12 trials`."""
-    plural = _IRREGULAR.get(thing, f"{thing}s")
-    return f"{number_word(number)} {thing if number == 1 else plural}"
+    return f"{number_word(number)} {thing if number == 1 else _plural(thing)}"
+
+
+def _plural(thing: str) -> str:
+    head, *rest = re.split(r"( of | that )", thing, maxsplit=1)
+    return "".join([_IRREGULAR.get(head, f"{head}s"), *rest])
 
 
 def number_word(number: int) -> str:
@@ -104,11 +109,32 @@ def number_word(number: int) -> str:
 
 
 def part(number: int, total: int, thing: str) -> str:
-    """Return how many of all: `all three files`, `two of three files`, `none of 12 files`."""
+    """Return how many of all: `both files`, `two of three files`, `none of 12 files`."""
     if number == total and total > 1:
-        return f"all {count(total, thing)}"
+        return f"both {_plural(thing)}" if total == 2 else f"all {count(total, thing)}"
     word = "none" if number == 0 else number_word(number)
     return f"{word} of {count(total, thing)}"
+
+
+def outcomes(
+    found: Iterable[Outcome], said: Mapping[Outcome, str], verbs: tuple[str, str], thing: str
+) -> str:
+    """Return how many things had which outcome: `of six files, one is lower and five are higher`.
+
+    Args:
+        found: the outcome of each; at least one.
+        said: each outcome's words, in the order of the sentence.
+        verbs: of one and of several.
+        thing: what they are.
+    """
+    counts = Counter(found)
+    total = sum(counts.values())
+    parts = {one: f"{verbs[counts[one] != 1]} {said[one]}" for one in said if counts[one]}
+    if len(parts) == 1:
+        whole = f"the one {thing}" if total == 1 else part(total, total, thing)
+        return f"{whole} {next(iter(parts.values()))}"
+    each = (f"{number_word(counts[one])} {how}" for one, how in parts.items())
+    return f"of {count(total, thing)}, {listing(each)}"
 
 
 def listing(words: Iterable[str], link: str = "and") -> str:
