@@ -18,7 +18,7 @@ import psutil
 import pytest
 from PIL import Image
 
-from dlmo import laboratory, records, trials
+from dlmo import cli, laboratory, records, trials
 from dlmo.errors import ImpossibleError, UserError
 from dlmo.laboratory import nodes, schedule, store
 from dlmo.laboratory.keep import keep
@@ -208,12 +208,17 @@ def test_a_disk_that_takes_nothing_gives_one_line_and_keeps_what_was_done(
     assert not list((folders / "store" / "deployables").iterdir())
 
 
-def test_images_that_change_during_the_run_make_no_record(folders: Path) -> None:
-    for number, name in enumerate(("cats", "dogs")):
-        (folders / "images" / name).mkdir(parents=True)
+def paint(folder: Path, *names: str) -> None:
+    for number, name in enumerate(names):
+        (folder / name).mkdir(parents=True)
         for image in range(10):
-            colour = (100 * number, 10 * image, 0)
-            Image.new("RGB", (8, 8), colour).save(folders / "images" / name / f"{image}.png")
+            Image.new("RGB", (8, 8), (100 * number, 10 * image, 0)).save(
+                folder / name / f"{image}.png"
+            )
+
+
+def test_images_that_change_during_the_run_make_no_record(folders: Path) -> None:
+    paint(folders / "images", "cats", "dogs")
     one = trials.Trial(
         dataset=str(folders / "images"),
         network="vggnet",
@@ -226,6 +231,24 @@ def test_images_that_change_during_the_run_make_no_record(folders: Path) -> None
     with pytest.raises(UserError, match=r"have changed since the run began; .* again") as caught:
         nodes.run(node)
     assert "\n" not in str(caught.value) and records.every() == []
+
+
+def test_a_file_whose_images_have_changed_is_not_exported_with_other_labels(
+    folders: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paint(folders / "images", "cats", "dogs")
+    one = trials.parse(f"{folders / 'images'}/vggnet/NQ/untrained/0{{batch_size=8}}")
+    plan = laboratory.plan([one])
+    for node in plan.missing[:2]:
+        nodes.run(node)
+    key = plan.deployables[one]
+    assert cli.run_command(["export", key, "--to", str(folders / "first")]) == 0
+    assert (folders / "first/labels.txt").read_text() == "cats\ndogs\n"
+    (folders / "images/cats/3.png").rename(folders / "images/dogs/33.png")
+    assert cli.run_command(["export", key, "--to", str(folders / "second")]) == 2
+    said = capsys.readouterr().err
+    assert "labels are not known" in said and said.count("\n") == 1
+    assert not (folders / "second").exists()
 
 
 def test_a_scheduler_that_does_not_answer_is_one_line(folders: Path) -> None:

@@ -18,7 +18,12 @@ DATASET = st.one_of(
     st.sampled_from(["cifar10", "digits", "cifar10[automobile,truck]", "/images/cats and dogs"]),
     st.lists(NAME, min_size=1, max_size=3).map("/".join),
 )
-NETWORK = st.sampled_from(["vggnet", "wrn[depth=16]", "wrn[depth=16,width=4]", "my model.keras"])
+NETWORK = st.sampled_from(
+    [
+        *("vggnet", "wrn[depth=16]", "wrn[depth=16,width=4]", "my model.keras"),
+        *("/home/me/k.keras[preprocessing=0..1]", "models/k.h5", "../k.tflite"),
+    ]
+)
 TECHNIQUE = st.sampled_from(["NQ", "KD+PRQ", "NQ+FT+FIQ"])
 OVERRIDES = st.dictionaries(
     st.sampled_from(["sparsity", "train.epochs", "temperature", "schedule"]),

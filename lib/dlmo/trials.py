@@ -61,12 +61,14 @@ class Trial(BaseModel):
 
     def __str__(self) -> str:
         changed = ",".join(f"{key}={value}" for key, value in self.overrides)
-        name = f"{self.dataset}/{self.network}/{self.technique}/{self.profile}/{self.seed}"
+        path = "/" in self.network and not self.network.startswith("/")
+        where = f"{self.dataset}/{'/./' if path else ''}{self.network}"
+        name = f"{where}/{self.technique}/{self.profile}/{self.seed}"
         return f"{name}{{{changed}}}" if changed else name
 
 
 _TEXT = re.compile(
-    r"^(?P<dataset>.+)/(?P<network>[^/]+)/(?P<technique>[^/]+)/(?P<profile>[^/]+)/(?P<seed>\d+)"
+    r"^(?P<place>.+/[^/]+)/(?P<technique>[^/]+)/(?P<profile>[^/]+)/(?P<seed>\d+)"
     r"(\{(?P<changed>[^{}]*)\})?$"
 )
 
@@ -85,5 +87,17 @@ def parse(text: str) -> Trial:
         )
     changed = [pair.partition("=")[::2] for pair in (match["changed"] or "").split(",") if pair]
     overrides = recipes.parse_overrides({key: recipes.value(word) for key, word in changed})
-    names = {key: match[key] for key in ("dataset", "network", "technique", "profile")}
-    return Trial(**names, seed=int(match["seed"]), overrides=overrides)
+    dataset, network = _split(match["place"])
+    names = {key: match[key] for key in ("technique", "profile")}
+    return Trial(
+        dataset=dataset, network=network, seed=int(match["seed"]), overrides=overrides, **names
+    )
+
+
+def _split(place: str) -> tuple[str, str]:
+    """Split `dataset/network`; a network that is a path begins with the only double slash."""
+    dataset, found, network = place.partition("//")
+    if not found:
+        dataset, _, network = place.rpartition("/")
+        return dataset, network
+    return dataset, network[2:] if network.startswith("./") else f"/{network}"

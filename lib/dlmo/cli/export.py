@@ -27,13 +27,26 @@ def export(
       dlmo export cifar10/vggnet/FIQ/reference/0 --to device/
       dlmo export 6faa46e4 --to device/
     """
-    from dlmo import datasets
     from dlmo.report import exporting
 
     record = _by_key(trial) if _KEY.fullmatch(trial) else _by_trial(trial)
-    labels = datasets.classes(record.trial.dataset)
-    for file in exporting.export(record, labels, to):
+    for file in exporting.export(record, _labels(record), to):
         typer.echo(file)
+
+
+def _labels(record: "records.Deployable") -> tuple[str, ...]:
+    """Return the classes' names, as they were when the file was made."""
+    from dlmo import datasets, records
+
+    dataset = record.trial.dataset
+    weights = records.find(record.identity.weights)
+    assert isinstance(weights, records.Weights)
+    if datasets.checksum(dataset) != weights.identity.checksum:
+        raise UserError(
+            f"the images of {dataset} are not those that {record.key} was made from, so that its "
+            "labels are not known; bring those back, or measure with these: dlmo measure --help"
+        )
+    return datasets.classes(dataset)
 
 
 def _by_key(key: str) -> "records.Deployable":
