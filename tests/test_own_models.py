@@ -14,7 +14,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 import make_deployables
 import make_models
-from dlmo import datasets, deployable, instruments, laboratory, records
+from dlmo import cli, datasets, deployable, instruments, laboratory, records
 from dlmo.deployable import Preprocessing
 from dlmo.errors import ImpossibleError, UserError
 from dlmo.laboratory import nodes
@@ -314,3 +314,40 @@ def test_prose_writes_the_last_part_of_a_path() -> None:
     assert comparison_tables.title("/a/my net.keras[preprocessing=raw]") == "my net.keras"
     assert comparison_tables.title("/a/x.h5[preprocessing=0..1,size=64]") == "x.h5[size=64]"
     assert comparison_tables.title("wrn[depth=16]") == "wrn[depth=16]"
+
+
+# Inspecting --------------------------------------------------------------------------------------
+
+
+def inspected(capsys: pytest.CaptureFixture[str], name: str) -> dict[str, Any]:
+    assert cli.run_command(["inspect", name, "--format", "json", "--tensors"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_an_inspection_of_a_keras_file_tells_what_its_files_would_be(models, capsys):
+    said = inspected(capsys, str(models / "keras3.keras"))
+    facts, conversions = said["facts"], {one["technique"]: one for one in said["conversions"]}
+    assert facts["bytes"] == (models / "keras3.keras").stat().st_size
+    assert facts["not_finite"] == 0 and facts["weights"] == ["float32"]
+    assert sum(layer["macs"] for layer in said["layers"]) == facts["macs"]
+    assert sum(layer["macs"] for layer in said["operators"]) == facts["macs"]
+    assert sum(layer["parameters"] for layer in said["layers"]) == facts["parameters"]
+    assert set(conversions) == {"NQ", "BLQ", "FIQ", "F16"} and said["tensors"]
+    assert "16-bit" in conversions["F16"]["microcontroller_refuses"]
+    assert all(one["microcontroller_ram"] > 0 for one in conversions.values())
+
+
+def test_an_inspection_tells_weights_that_are_no_numbers(models, capsys):
+    facts = inspected(capsys, str(models / "nan.h5"))["facts"]
+    assert facts["not_finite"] == facts["parameters"]
+
+
+def test_an_inspection_of_a_saved_model_and_of_a_program_that_is_allowed(models, capsys):
+    graph = inspected(capsys, str(models / "keras3-export"))
+    assert len(graph["operators"]) == 8
+    files = [one for one in (models / "keras3-export").rglob("*") if one.is_file()]
+    assert 0 < graph["facts"]["bytes"] <= sum(one.stat().st_size for one in files)
+    program = models / "lambda2.h5"
+    assert cli.run_command(["inspect", str(program)]) == 2
+    assert f"{program} holds a Lambda layer" in capsys.readouterr().err
+    assert inspected(capsys, f"{program}[lambda=run]")["layers"]

@@ -236,6 +236,19 @@ def test_what_cannot_be_had_says_why(results):
     assert found["QAT"].reason == "tfmot knows no such layer"
     html = comparison_tables.side_by_side(found).to_html()
     assert "cannot be had: tfmot knows no such layer" in html
+    said = "QAT cannot be had: tfmot knows no such layer."
+    assert sentences.against(found, "NQ", ["QAT"]) == sentences.trained(found, "QAT") == said
+    assert said in sentences.measured(found) and f"QAT is {text.MISSING}" not in said
+
+
+def test_nq_alone_has_a_table_without_differences(results):
+    write(trial("NQ"), 0.7)
+    shown = cells(
+        comparison_tables.differences(
+            comparison.compare(records.select(), "cifar10", "vggnet", "reference", ["NQ"])
+        )
+    )
+    assert shown.to_numpy().ravel().tolist().count(text.NONE) >= 4
 
 
 # Tables ---------------------------------------------------------------------------------------

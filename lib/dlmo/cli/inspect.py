@@ -23,17 +23,24 @@ def inspect(
 
     Of a .tflite: operators, parameters, multiply-accumulates, sizes, sparsity,
     quantization, what XNNPACK would run, and what a microcontroller would need.
-    Of a Keras file: its layers.
+    Of a Keras file or SavedModel: its layers, then the same of the files that
+    conversion makes of it.
 
     \\b
     Examples:
       dlmo inspect data/models/cifar10/vggnet/FIQ-*.tflite --tensors
       dlmo inspect my.keras --format json
+      dlmo inspect "mine.h5[size=96,lambda=run]"
     """
-    path = Path(file)
+    path = Path(file.partition("[")[0]).expanduser()
     if not path.exists():
-        raise UserError(f"there is no file {file}")
-    said = _finished(path) if path.is_file() and _is_tflite(path) else _keras(file)
+        raise UserError(f"there is no file {path}")
+    if path.is_file() and _is_tflite(path):
+        said = _finished(path)
+    else:
+        from dlmo.cli import keras_file
+
+        said = keras_file.inspect(file)
     if not tensors:
         said.pop("tensors", None)
     if shape is PlanFormat.JSON:
@@ -59,32 +66,22 @@ def _finished(path: Path) -> dict[str, Any]:
     return {"facts": found.facts, "operators": found.operators, "tensors": found.tensors}
 
 
-def _keras(file: str) -> dict[str, Any]:
-    from dlmo import networks
-    from dlmo.networks import own
-
-    model = own.build(f"{file}[preprocessing=raw]")
-    facts = {
-        "parameters": networks.parameters(model),
-        "macs": networks.macs(model),
-        "input": list(model.input_shape[1:]),
-        "output": list(model.output_shape[1:]),
-    }
-    return {"facts": facts, "layers": own.layers(model)}
-
-
 def _show(said: dict[str, Any]) -> None:
     from dlmo.cli import tables
 
     width = max(map(len, said["facts"]))
     for name, value in said["facts"].items():
         typer.echo(f"{name.replace('_', ' '):{width}}  {_plain(value)}")
-    for kind in ("operators", "layers", "tensors"):
+    for kind in ("layers", "operators", "conversions", "tensors"):
         if said.get(kind):
-            typer.echo()
+            typer.echo(f"\n{said.get('of', {}).get(kind, kind)}:")
             rows = [{key: _plain(value) for key, value in row.items()} for row in said[kind]]
             tables.show(
-                rows, right=("weights", "macs", "parameters", "sparsity", "bytes", "scales")
+                rows,
+                right=(
+                    *("weights", "macs", "parameters", "sparsity", "scales"),
+                    *("bytes", "zipped_bytes", "float_operators", "microcontroller_ram"),
+                ),
             )
 
 

@@ -32,11 +32,12 @@ def parameters(model: keras.Model) -> int:
 
 def macs(model: keras.Model) -> int:
     """Return the multiply-accumulates of one image: convolutions and dense layers only."""
-    return sum(_layer_macs(getattr(layer, "layer", layer), layer) for layer in model.layers)
+    return sum(map(layer_macs, model.layers))
 
 
-def _layer_macs(layer: keras.layers.Layer, outer: keras.layers.Layer) -> int:
-    output = outer.output_shape
+def layer_macs(outer: keras.layers.Layer) -> int:
+    """Return those of one layer, which may be wrapped."""
+    layer, output = getattr(outer, "layer", outer), outer.output_shape
     if isinstance(layer, keras.layers.DepthwiseConv2D):
         return prod(output[1:3]) * prod(layer.depthwise_kernel.shape)
     if isinstance(layer, keras.layers.Conv2D):

@@ -18,6 +18,7 @@ from dlmo.deployable import Preprocessing
 from dlmo.errors import ImpossibleError, UserError, unknown
 from dlmo.keras_ import keras, tf
 from dlmo.networks import own_files, rebuilding
+from dlmo.networks.counts import layer_macs
 
 SUFFIXES = (".h5", ".hdf5", ".keras", ".tflite")
 OPTIONS = ("preprocessing", "size", "lambda")
@@ -94,20 +95,21 @@ def digest(network: str) -> str:
 def _digest(source: Path, state: tuple[Any, ...]) -> str:
     total = hashlib.sha256()
     try:
-        for file in _files(source):
+        for file in files(source):
             total.update(str(file.relative_to(source)).encode() + file.read_bytes())
     except OSError as error:
         raise UserError(f"{source} cannot be read: {error.strerror}") from None
     return total.hexdigest()[:32]
 
 
-def _files(source: Path) -> Iterator[Path]:
+def files(source: Path) -> Iterator[Path]:
+    """Yield a model's file, or the files of its folder."""
     yield from sorted(source.rglob("*.*")) if source.is_dir() else [source]
 
 
 def _state(source: Path) -> tuple[Any, ...]:
     try:
-        return tuple((one.stat().st_mtime_ns, one.stat().st_size) for one in _files(source))
+        return tuple((one.stat().st_mtime_ns, one.stat().st_size) for one in files(source))
     except OSError as error:
         raise UserError(f"{source} cannot be read: {error.strerror}") from None
 
@@ -258,7 +260,7 @@ def _refuse_lambda(found: Given, config: Any) -> None:
     if own_files.has_lambda(config) and not found.trusted:
         raise UserError(
             f"{found.path} holds a Lambda layer, which is a program; it is executed only where you "
-            "say so: network=PATH[lambda=run]"
+            "say so: PATH[lambda=run]"
         )
 
 
@@ -320,13 +322,14 @@ def _graph(found: Given) -> keras.Model:
 
 
 def layers(model: keras.Model) -> list[dict[str, Any]]:
-    """Return a row a layer: name, kind, output's shape, parameters, and the share of zeros."""
+    """Return a row a layer: name, kind, output's shape, parameters, MACs, the share of zeros."""
     return [
         {
             "layer": layer.name,
             "kind": type(layer).__name__,
             "output": "×".join(str(one or "any") for one in layer.output_shape[1:]),
             "parameters": int(layer.count_params()),
+            "macs": layer_macs(layer),
             "sparsity": _zeros(layer),
         }
         for layer in model.layers

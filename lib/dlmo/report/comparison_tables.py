@@ -133,7 +133,8 @@ def _to_paper(row: Row) -> str:
 def differences(comparison: Comparison) -> Table:
     """Return each technique's difference to NQ, and to NQ+FT where it was trained on."""
     caption = f"Paired differences in accuracy: {about(comparison)}."
-    names = [name for name in comparison.rows if name != PARENT]
+    # Where there is nothing to compare, NQ's empty line says so.
+    names = [name for name in comparison.rows if name != PARENT] or [PARENT]
     return _grouped(comparison, _less, caption, names, words=("says",))
 
 

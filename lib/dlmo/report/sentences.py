@@ -33,6 +33,14 @@ def missing(*names: str) -> str:
     return f"{text.listing(names)} {'is' if len(names) == 1 else 'are'} {text.MISSING}."
 
 
+def lacking(comparison: Comparison, *names: str) -> str:
+    """Return what stands for techniques without a number: why there is none, or not yet."""
+    refused = {name: comparison[name].reason for name in names if comparison[name].reason}
+    absent = [name for name in names if name not in refused]
+    said = [f"{name} cannot be had: {reason}." for name, reason in refused.items()]
+    return " ".join([*said, *([missing(*absent)] if absent else [])])
+
+
 _LEVEL = text.percent(LEVEL, 0)
 _POINT = text.MARGIN_IN_POINTS
 
@@ -73,7 +81,7 @@ def baseline(comparison: Comparison) -> str:
     """Say how accurate our NQ is, and whether the paper's value is one that we would expect."""
     row = comparison[PARENT]
     if row.accuracy is None:
-        return missing(PARENT)
+        return lacking(comparison, PARENT)
     said = f"Our {PARENT} classifies {_accuracy(row)} of the test images correctly"
     if row.printed is None:
         return f"{said}; the paper has no such network on this dataset."
@@ -97,7 +105,7 @@ def against(comparison: Comparison, other: str, names: Sequence[str]) -> str:
     parts = [_same(other, [n for n, one in known.items() if one.word == "equivalent"])]
     parts += [_differs(other, name, one) for name, one in known.items()]
     parts += [_open(other, known, "undecided"), _open(other, known, "one pair")]
-    parts += [missing(*absent)] if absent else []
+    parts.append(lacking(comparison, *absent))
     return " ".join(part for part in parts if part)
 
 
@@ -105,7 +113,7 @@ def against(comparison: Comparison, other: str, names: Sequence[str]) -> str:
 def trained(comparison: Comparison, name: str) -> str:
     """Say what a technique that trains on does to accuracy, against NQ and against the control."""
     if not comparison[name].measured:
-        return missing(name)
+        return lacking(comparison, name)
     return " ".join(against(comparison, other, [name]) for other in comparators(name))
 
 
@@ -143,7 +151,7 @@ def pruning(comparison: Comparison) -> str:
         control.differences.get(PARENT),
     )
     if less is None or not less.values:
-        return missing("PRN")
+        return lacking(comparison, "PRN")
     said = f"Against {PARENT}, PRN {_changes(less)}."
     if fair is None or not fair.values or gain is None or not gain.values:
         return f"{said} The control, {CONTROL}, is {text.MISSING}."
@@ -207,7 +215,7 @@ def zeros(comparison: Comparison) -> str:
     """Say what zeros do to a file: nothing as it is, much when it is zipped; and the paper's."""
     row, base = comparison["PRN"], comparison[PARENT]
     if not row.measured or not base.measured:
-        return missing("PRN")
+        return lacking(comparison, "PRN")
     said = (
         f"{text.percent(1 - row.pruned_nonzero)} of the weights that pruning may zero are zero in "
         f"the PRN file, which has {text.kilobytes(row.bytes)} all the same "
@@ -426,7 +434,7 @@ def measured(comparison: Comparison) -> str:
     absent = [name for name, count in counts.items() if not count]
     said = f"Measured for {network} on {dataset}: {text.listing(r.technique for r in rows)}, "
     said += f"{how_many} each."
-    return f"{said} {missing(*absent)}" if absent else said
+    return f"{said} {lacking(comparison, *absent)}".rstrip()
 
 
 @cited
