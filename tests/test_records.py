@@ -156,6 +156,28 @@ def test_an_edited_record_is_refused(kind: str, edit: Edit, why: str) -> None:
         records.table()
 
 
+@pytest.mark.parametrize(
+    ("changed", "ignored"),
+    [
+        ({}, False),
+        ({"dataset": "cifar10[automobile,truck]"}, False),
+        ({"dataset": "/home/me/my photos"}, True),
+        ({"network": "/home/me/mine.keras[preprocessing=0..1]"}, True),
+        ({"dataset": "/home/me/" + 200 * "far/"}, True),
+    ],
+)
+def test_git_ignores_records_of_what_is_the_users_own(
+    monkeypatch: pytest.MonkeyPatch, changed: dict[str, str], ignored: bool
+) -> None:
+    if not (paths.ROOT / ".git").exists():
+        pytest.skip("this is no repository")
+    monkeypatch.delenv("DLMO_RESULTS")
+    # Not planned, since there is no such folder: a record's place follows from its trial alone.
+    record = make_records.weights(trial())[-1].model_copy(update={"trial": trial(**changed)})
+    command = ["git", "-C", str(paths.ROOT), "check-ignore", "-q", str(records.file(record))]
+    assert subprocess.run(command, check=False).returncode == (0 if ignored else 1)
+
+
 def test_a_renamed_record_is_refused() -> None:
     record = make_records.written(TRIAL)[-1]
     file = records.file(record)

@@ -8,6 +8,8 @@ from dlmo.errors import UserError
 LONGEST = 160
 """Bytes of a slug; file systems take 255 with what is added to it."""
 
+OWN = "own-"
+
 _SPEC = re.compile(r"^(?P<name>[^\[\]]+)(\[(?P<inside>[^\[\]]*)\])?$")
 
 
@@ -44,12 +46,14 @@ def options(text: str) -> tuple[str, dict[str, int | float | str]]:
 def slug(text: str) -> str:
     """Return a name for a folder or a file: letters, digits, `.`, `_`, `-` and `=` only.
 
-    A long one, such as a path, is cut at its beginning; a hash keeps it apart from others.
+    What a path names is the user's own and begins with `own-`, which git ignores among the results.
+    A long one is cut at its beginning; a hash keeps it apart from others.
     """
-    name = re.sub(r"[^\w.=+-]+", "-", text).strip("-.")
+    own = OWN if "/" in text.partition("[")[0] else ""
+    name = own + re.sub(r"[^\w.=+-]+", "-", text).strip("-.")
     if len(name.encode()) <= LONGEST:
         return name
-    return f"{sha256(text.encode()).hexdigest()[:8]}-{name[-LONGEST // 4 :].lstrip('-.')}"
+    return f"{own}{sha256(text.encode()).hexdigest()[:8]}-{name[-LONGEST // 4 :].lstrip('-.')}"
 
 
 def _number(text: str) -> int | float | str:
