@@ -248,6 +248,19 @@ def test_the_matrix_shows_seeds_and_what_is_missing(found):
     assert (shown.drop(columns=["Network", "Dataset"]) == "3").to_numpy().sum() == 3
 
 
+def test_the_matrix_has_the_papers_students_and_no_others(found):
+    every = overview.overview(records.select(), techniques=overview.EVERY)
+    shown = cells(overview_tables.matrix(every, overview.EVERY)).set_index(["Network", "Dataset"])
+    assert set(shown.loc[("MobileNet v1", "CIFAR-10"), ["KD", "KD+F16", "KD+PRN"]]) == {
+        overview_tables.EMPTY
+    }
+    assert not any(shown.xs("CIFAR-100", level="Dataset")["KD"])
+    printed = paper.results()
+    students = printed[(printed["table"] == 14) & printed["technique"].str.startswith("KD")]
+    wanted = 128 + len(students.drop_duplicates(["network", "technique"]))
+    assert f"Three of {wanted} cells" in findings.progress(every, overview.EVERY)
+
+
 def test_the_decision_keeps_its_limit_and_reports_the_test_images(found):
     made = decisions.by_limit(records.select(), "cifar10", [30, 100, 10])
     small, large = made.candidate(30), made.candidate(100)

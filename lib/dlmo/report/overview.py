@@ -21,6 +21,9 @@ DATASETS = ("cifar10", "cifar100")
 DISTILLED = ("NQ", "KD", "F16", "KD+F16", "PRN", "KD+PRN")
 """The rows of the paper's Table 14."""
 
+EVERY = (*ROWS, *(name for name in DISTILLED if name not in ROWS))
+"""All rows of the paper's tables, and the control."""
+
 
 @dataclass(frozen=True)
 class Overview:
