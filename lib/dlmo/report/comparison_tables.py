@@ -134,7 +134,7 @@ def differences(comparison: Comparison) -> Table:
     """Return each technique's difference to NQ, and to NQ+FT where it was trained on."""
     caption = f"Paired differences in accuracy: {about(comparison)}."
     names = [name for name in comparison.rows if name != PARENT]
-    return _grouped(comparison, _less, caption, names, words=("says",))
+    return _grouped(comparison, _less, caption, names, words=("verdict",))
 
 
 def _less(row: Row) -> dict[tuple[str, str], str]:
@@ -149,7 +149,7 @@ def _less(row: Row) -> dict[tuple[str, str], str]:
         )
         if other == PARENT:
             cells["", "Pairs"] = str(len(found.values)) if found and known else NONE
-        cells[head, "says"] = text.verdict(found.word) if found and known else NONE
+        cells[head, "verdict"] = text.verdict(found.word) if found and known else NONE
     return cells
 
 
