@@ -18,7 +18,7 @@ import pytest
 from filelock import FileLock
 
 from dlmo import paths
-from dlmo.book import cache, charts, page
+from dlmo.book import assets, cache, charts, page
 from dlmo.book.__main__ import chapters
 from dlmo.book.execute import ChapterError, execute, parameters
 from dlmo.errors import UserError
@@ -456,6 +456,44 @@ def problems(page) -> Iterator[str]:
         yield "a formula is not drawn"
     if page.evaluate("document.documentElement.scrollWidth > window.innerWidth"):
         yield "the page scrolls sideways"
+
+
+def scripted(folder: Path, body: str) -> Path:
+    scripts = (assets.HERE / "assets" / name for name in assets.SCRIPTS)
+    inside = "".join(f"<script>{script.read_text('utf-8')}</script>" for script in scripts)
+    page = folder / "page.html"
+    page.write_text(f"<!doctype html><meta charset=utf-8>{body}{inside}", "utf-8")
+    return page
+
+
+@pytest.mark.browser
+def test_each_table_has_a_button_of_its_own_below_it(chromium, tmp_path):
+    def table(words: str, caption: str = "") -> str:
+        rows = f"<tr><td>{words}</td><td>1</td><td>2</td></tr>" * 2
+        return f"<table class=dataframe>{caption}<tbody>{rows}</tbody></table>"
+
+    entry = "<details open class=dlmo-entry><summary><span class=dlmo-entry-title>Remark 2</span>"
+    boxed = f"<div class=dlmo-scroll>{table('a')}</div>"
+    body = (
+        f"<article class=bd-article><div class=output>{entry}</summary>{boxed}{boxed}</details>"
+        f"{table('a long sentence ' * 9, '<caption>Sizes</caption>')}</div>"
+        f"<div class=output>{table('b')}</div></article>"
+    )
+    page = chromium.new_page()
+    page.goto(scripted(tmp_path, body).as_uri())
+    above = "all => all.map(one => one.previousElementSibling.className.split(' ')[0])"
+    found = page.eval_on_selector_all(".dlmo-table-tools", above)
+    assert found == ["dlmo-scroll", "dlmo-scroll", "dataframe", "output"]
+    spoken = "all => all.map(one => one.getAttribute('aria-label'))"
+    assert page.eval_on_selector_all(".dlmo-table-tools button", spoken) == [
+        "Copy table: Remark 2",
+        "Copy table: Remark 2, table 2",
+        "Copy table: Sizes",
+        "Copy table: table 1 of those without a caption",
+    ]
+    labels = "all => all.map(one => one.classList.contains('dlmo-labelled'))"
+    assert page.eval_on_selector_all("table", labels) == [True, True, False, True]
+    page.close()
 
 
 @pytest.mark.browser

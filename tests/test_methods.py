@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import unquote
 from xml.etree import ElementTree
 
 import numpy as np
@@ -19,7 +20,7 @@ from dlmo.arithmetic import floats
 from dlmo.book.assets import HERE
 from dlmo.chapter.head import command
 from dlmo.errors import UserError
-from dlmo.report import bits, charts, diagrams
+from dlmo.report import bits, charts, diagrams, text
 from dlmo.report.methods import aware, histories, layers, light, quantization, soft, zeros
 from dlmo.report.methods.files import Files
 from dlmo.trials import Trial
@@ -205,8 +206,20 @@ def test_a_diagram_shows_every_operator_and_its_types(files, technique):
     assert f"weights {stored}" in words
     assert ("hybrid" in words) == (technique == "BLQ")
     assert ("integer arithmetic" in words) == (technique == "FIQ")
+    shown = diagrams.Diagrams({f"{technique} (Figure 3)": flow})._repr_html_()
+    image = unquote(re.search(r'href="data:image/svg\+xml;charset=utf-8,([^"]+)"', shown)[1])
+    assert ElementTree.fromstring(image).tag == "{http://www.w3.org/2000/svg}svg"
+    assert f'download="{technique.lower()}.csv"' in shown
+    assert len(diagrams.table(flow)) == len(flow.nodes)
     assert drawn.attrib["role"] == "img"
     assert next(drawn.iter("desc")).text.startswith("The input is FP32 32×32×3")
+
+
+def test_powers_of_ten_are_written_as_such():
+    assert text.powers("from -3.4e-38 to 3.4e38") == "from −3.4·10⁻³⁸ to 3.4·10³⁸"
+    assert text.powers("65504 and 6.1e-05, or 2e+03") == "65504 and 6.1·10⁻⁵, or 2·10³"
+    said = quantization.range_sentence()
+    assert "from −3.4·10³⁸ to 3.4·10³⁸; 1.2·10⁻³⁸ is the smallest normal number" in said
 
 
 def test_a_long_file_is_shortened_and_a_name_cannot_break_out(files):

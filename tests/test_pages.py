@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import numpy as np
@@ -17,7 +18,7 @@ from docutils import nodes
 import make_records
 import prose
 from dlmo import datasets, paper, paths, records, tracing
-from dlmo.book import links
+from dlmo.book import links, numbering
 from dlmo.book.execute import NOTES, execute
 from dlmo.report import (
     appendix,
@@ -230,6 +231,25 @@ def test_an_overview_has_the_papers_networks_and_what_else_is_measured(found):
     assert [(one.network, one.dataset) for one in every][-1] == ("resnet8", "cifar10")
     assert {one.network for one in every} == {*paper.networks(), "resnet8"}
     assert "Four of 136 cells (nine networks" in findings.progress(every)
+
+
+def test_the_chart_of_an_overview_tells_the_control_apart_and_keeps_names_free(found):
+    write(trial("NQ+FT", 0), 0.72, 60_000)
+    write(trial("NQ", 0, "mobilenet_v1"), 0.83, 12_800_000)
+    write(trial("NQ", 0, "mobilenet_v2"), 0.82, 8_900_000)
+    drawn = overview_charts.accuracy_against_size(overview.overview(records.select())).to_dict()
+    assert len(drawn["description"]) < 600 and "NQ of MobileNet v1" in drawn["description"]
+    points, *names = drawn["layer"][1:]
+    scale = points["encoding"]["shape"]["scale"]
+    shapes = dict(zip(scale["domain"], scale["range"], strict=True))
+    assert shapes == {"CIFAR-10": "circle", "NQ+FT, CIFAR-10": "triangle-up"}
+    rows = {one["data"]["name"]: one["mark"]["baseline"] for one in names}
+    placed = {
+        line["network"]: side for name, side in rows.items() for line in drawn["datasets"][name]
+    }
+    assert placed == {"VGGNet": "bottom", "MobileNet v1": "bottom", "MobileNet v2": "top"}
+    tips = {tip["title"] for tip in points["encoding"]["tooltip"]}
+    assert {"Profile", "Accuracy (%)"} <= tips and "Facts" not in tips
 
 
 def test_findings_count_what_is_measured(found):
@@ -496,6 +516,20 @@ def test_every_page_can_be_downloaded_as_the_notebook_that_made_it(source):
     assert b'href="../_sources/chapters/a.ipynb"' in found["chapters/a.html"]
     kept = json.loads(found["_sources/chapters/a.ipynb"])
     assert kept == json.loads(chapter.read_bytes())
+
+
+def test_the_papers_equations_have_its_numbers_and_ours_letters():
+    counted = {"a": {"displaymath": {"equation-equation-3": (1,), "equation-loss": (2,)}}, "b": {}}
+    counted["c"] = {"displaymath": {"equation-share": (3,), "equation-equation-1": (4,)}}
+    env = SimpleNamespace(toc_fignumbers=counted)
+    assert numbering.number_equations(None, env) == []
+    found = {**counted["a"]["displaymath"], **counted["c"]["displaymath"]}
+    assert found == {
+        "equation-equation-3": ("3",),
+        "equation-loss": ("A",),
+        "equation-share": ("B",),
+        "equation-equation-1": ("1",),
+    }
 
 
 def test_a_table_without_caption_stays_as_it_is():

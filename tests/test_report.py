@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import nbformat
@@ -23,7 +24,7 @@ from dlmo import chapter, paths, records
 from dlmo.book.execute import execute, parameters
 from dlmo.chapter import asked as asking
 from dlmo.chapter import live, measuring
-from dlmo.chapter.head import command
+from dlmo.chapter.head import _commits, command
 from dlmo.errors import UserError
 from dlmo.report import charts, comparison, comparison_charts, comparison_tables, sentences, text
 from dlmo.report.statistics import Interval
@@ -284,8 +285,8 @@ def test_a_star_stands_where_the_paper_is_not_expected(results):
 def test_differences_and_files_as_tables(full):
     table = cells(comparison_tables.differences(full))
     assert "NQ" not in table.index
-    assert table.loc["BLQ"]["Less NQ", "says"] == "equivalent within 1 point"
-    assert table.loc["PRN"]["Less NQ+FT", "says"] == "different: lower"
+    assert table.loc["BLQ"]["Less NQ", "verdict"] == "equivalent within 1 point"
+    assert table.loc["PRN"]["Less NQ+FT", "verdict"] == "different: lower"
     assert table.loc["BLQ"]["Less NQ+FT", "points"] == text.NONE
     files = cells(comparison_tables.files(full))
     assert files.loc["PRN"]["Weights not zero (%)", "pruned"] == "20.0"
@@ -543,6 +544,10 @@ def test_the_head_says_what_was_run_and_how_to_run_it_again(results):
     assert command(NAME, asked) == (
         f"dlmo run {NAME} -p dataset=digits -p network=vggnet -p profile=smoke -p techniques=NQ,FIQ"
     )
+    made = [SimpleNamespace(commit=name, clean=True) for name in "ab"]
+    one, two = (SimpleNamespace(provenance=each) for each in made)
+    assert _commits([one]) == "made by the code of <code>a</code>"
+    assert "<summary>made by two versions of the code</summary>" in _commits([one, two])
     rows = records.select()
     assert all(key in html for key in rows[["deployable_key", "accuracy_key"]].iloc[0])
 

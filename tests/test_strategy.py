@@ -382,3 +382,35 @@ def test_the_form_answers_by_keyboard(
     assert page.input_value("[name=accuracy]") == "60"
     assert page.query_selector("output b") is None
     page.close()
+
+
+@pytest.mark.browser
+def test_the_candidates_stand_in_the_order_of_their_worth_and_most_are_folded(
+    chromium: Any,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    found = drawn(2, count=24)
+    named = {one.name: f"{one.name} on CIFAR-10" for one in found.candidates.values()}
+    both = [one.model_copy(update={"name": named[one.name]}) for one in found.candidates.values()]
+    found = gathered(both, np.random.default_rng(2))
+    page = chromium.new_page()
+    page.goto(page_of(found, tmp_path).as_uri())
+    page.select_option("[name=dataset]", "cifar10")
+    page.fill("[name=flash]", "20")
+    advice = strategy.advise(found, Limits(dataset="cifar10", flash=20_000))
+    assert page.locator("th", has_text="Verdict").count() == 2
+    rows = page.evaluate(
+        "() => [...document.querySelectorAll('tbody tr')].map(row => row.cells[0].textContent)"
+    )
+
+    def rank(one: Candidate) -> tuple[int, float]:
+        kinds = [one.name == advice.choice, one.name in advice.front, one.name in advice.satisfying]
+        return next((at for at, kind in enumerate(kinds) if kind), 3), -one.validation
+
+    pool = [one for one in both if one.dataset == "cifar10"]
+    assert rows == [one.name.removesuffix(" on CIFAR-10") for one in sorted(pool, key=rank)]
+    assert page.locator(".dlmo-strategy-more details tbody tr").count() == len(pool) - 12
+    page.click(".dlmo-strategy-more summary")
+    page.fill("[name=flash]", "40")
+    assert page.locator(".dlmo-strategy-more details[open]").count() == 1
+    page.close()

@@ -1,20 +1,29 @@
-"""Tables that cells put out are numbered like figures, with their caption above them.
+"""The numbers of tables and equations.
+
+Tables that cells put out are numbered like figures, with their caption above them.
 
 A table that `report.tables.styled` made brings its caption along, and, where it was given a name, a
 label: `{numref}` finds the table NAME as `table-NAME`.
+
+An equation of the paper, labelled `equation-N`, has the paper's number N; ours have letters.
 """
 
 import html
 import re
+from string import ascii_uppercase
 
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 from sphinx.transforms import SphinxTransform
 from sphinx.writers.html5 import HTML5Translator
 
 _CAPTION = re.compile(r"\s*<caption>(.*?)</caption>", re.DOTALL)
 _NAME = re.compile(r'<table[^>]* data-name="([^"]+)"')
 _TABLE = re.compile(r"\A\s*(?:<style.*?</style>)?\s*<table\b", re.DOTALL)
+
+
+_OF_THE_PAPER = re.compile(r"\Aequation-equation-(\d+)\Z")
 
 
 class TableFigure(nodes.figure):
@@ -51,6 +60,18 @@ class NumberTables(SphinxTransform):
         figure += [nodes.caption(caption, caption), bundle]
 
 
+def number_equations(app: Sphinx, env: BuildEnvironment) -> list[str]:
+    """Give the paper's equations its own numbers, and ours letters in the order of the book."""
+    letters = iter(ascii_uppercase)
+    for figures in env.toc_fignumbers.values():
+        # Sphinx writes a number's parts, whatever they are, with dots between them.
+        numbers: dict[str, tuple[object, ...]] = figures.get("displaymath", {})  # type: ignore[assignment]
+        for identity in numbers:
+            printed = _OF_THE_PAPER.match(identity)
+            numbers[identity] = (printed[1] if printed else next(letters),)
+    return []
+
+
 def _is_bundle(node: nodes.Node) -> bool:
     return isinstance(node, nodes.container) and node.get("nb_element") == "mime_bundle"
 
@@ -76,3 +97,5 @@ def setup(app: Sphinx) -> None:
     """Register the node, as a kind of table, and its transform."""
     app.add_enumerable_node(TableFigure, "table", html=(_visit, _depart))
     app.add_transform(NumberTables)
+    # Sphinx counts when it collects the contents, at 500.
+    app.connect("env-get-updated", number_equations, priority=900)

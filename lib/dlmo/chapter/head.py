@@ -77,7 +77,11 @@ def _commits(used: list[records.Record]) -> str:
         for commit, clean in sorted(made)
         if commit != "unknown"
     ]
-    return f"made by the code of {text.listing(named)}" if named else "commit unknown"
+    if len(named) > 1:
+        said = f"made by {text.count(len(named), 'version')} of the code"
+        listed = text.listing(named)
+        return f"<details class='dlmo-versions'><summary>{said}</summary>{listed}</details>"
+    return f"made by the code of {named[0]}" if named else "commit unknown"
 
 
 def _processors(used: list[records.Record]) -> list[str]:

@@ -95,8 +95,13 @@ def theme() -> alt.theme.ThemeConfig:
             "font": FONT,
             "background": "transparent",
             "view": {"stroke": None, "continuousHeight": 320, "discreteHeight": {"step": 26}},
-            "axis": axis | sizes | {"labelLimit": 220, "titlePadding": 10, "tickSize": 4},
+            "axis": axis
+            | sizes
+            | {"labelLimit": 220, "titlePadding": 10, "tickSize": 4}
+            | {"labelSeparation": 8},
             "axisQuantitative": {"tickCount": 6},
+            # A label at the end of an axis would else be cut off by the edge of a phone.
+            "axisXQuantitative": {"labelFlush": 16},
             "axisY": {"domain": False, "ticks": False, "labelPadding": 6},
             "legend": quiet | sizes | {"orient": "top", "titleAnchor": "start", "symbolSize": 90},
             "header": quiet | {"labelFontSize": 12.5, "labelFontWeight": 500},

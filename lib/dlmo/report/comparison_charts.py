@@ -24,6 +24,10 @@ _SERIES_SHAPES = {
 }
 
 
+_THEIRS = {"profile": text.NONE}
+"""The paper's numbers are of none of our profiles."""
+
+
 class NothingToDraw:
     """What stands in a chart's place while there are no numbers."""
 
@@ -51,9 +55,9 @@ def accuracy_against_size(comparison: Comparison) -> Drawn:
         return NothingToDraw()
     shown = techniques(frame)
     base = alt.Chart(frame).encode(
-        x=logarithmic("size", "Size of the file (KB)", 28),
+        x=logarithmic(frame, "size", "Size of the file (KB)", 28),
         color=alt.Color("technique:N", scale=charts.scale(shown), title="Technique"),
-        tooltip=_tips("source"),
+        tooltip=_tips("source", "Accuracy and size"),
     )
     marks = base.mark_point(size=120).encode(
         y=alt.Y("accuracy:Q", title="Accuracy (%)").scale(zero=False, padding=16),
@@ -74,7 +78,8 @@ def _points(row: Row) -> Iterator[dict[str, Any]]:
     if paper:
         facts = f"{text.percent(paper.accuracy)}, {text.kilobytes(paper.bytes)}"
         accuracy = round(100 * paper.accuracy, 2)
-        yield _line(row, facts, source=PAPER, accuracy=accuracy, size=paper.bytes / 1000)
+        size = paper.bytes / 1000
+        yield _line(row, facts, source=PAPER, accuracy=accuracy, size=size, **_THEIRS)
     if row.accuracy is not None and row.bytes > 0:
         least, most = min(row.accuracies.values()), max(row.accuracies.values())
         facts = f"{text.percent(row.accuracy.estimate)} ({_over(row)}), "
@@ -115,10 +120,10 @@ def latency_ratios(comparison: Comparison) -> Drawn:
         y=alt.Y("technique:N", sort=shown, title=None).scale(paddingInner=0.35),
         yOffset=alt.YOffset("series:N", sort=series),
         color=alt.Color("technique:N", scale=charts.scale(shown), legend=None),
-        tooltip=_tips("series"),
+        tooltip=_tips("series", "Latency"),
     )
     marks = base.mark_point(size=95).encode(
-        x=logarithmic("ratio", "Latency, ratio to NQ (less is faster)", 16),
+        x=logarithmic(frame, "ratio", "Latency, ratio to NQ (less is faster)", 16),
         shape=shape("series", _SERIES_SHAPES, frame, "Runtime"),
     )
     reach = base.mark_rule(strokeWidth=2, tooltip=False, aria=False).encode(x="low:Q", x2="high:Q")
@@ -137,7 +142,8 @@ def _ratios(row: Row) -> Iterator[dict[str, Any]]:
         return
     if row.printed:
         facts = f"{text.times(row.printed.ratio)} times NQ"
-        yield _line(row, facts, series=SERIES["paper"], ratio=round(row.printed.ratio, 3))
+        ratio = round(row.printed.ratio, 3)
+        yield _line(row, facts, series=SERIES["paper"], ratio=ratio, **_THEIRS)
     for kernels in KERNELS:
         found = row.ratio.get(kernels)
         if found is not None:
@@ -166,7 +172,7 @@ def seed_spread(comparison: Comparison) -> Drawn:
         x=alt.X("accuracy:Q", title="Accuracy (%)").scale(zero=False, padding=12),
         y=alt.Y("technique:N", sort=shown, title=None),
         color=alt.Color("technique:N", scale=charts.scale(shown), legend=None),
-        tooltip=_tips("kind"),
+        tooltip=_tips("kind", "Accuracy"),
     )
     dots = base.transform_filter(alt.datum.kind == SEED).mark_point(size=70, opacity=0.65)
     means = base.transform_filter(alt.datum.kind == MEAN).mark_tick(thickness=3, size=20)
@@ -187,7 +193,9 @@ def _seeds(row: Row) -> Iterator[dict[str, Any]]:
     mean = row.accuracy.estimate if row.accuracy else None
     for kind, value in ((MEAN, mean), (PAPER, row.printed.accuracy if row.printed else None)):
         if value is not None:
-            yield _line(row, text.percent(value), kind=kind, accuracy=round(100 * value, 2))
+            theirs = _THEIRS if kind == PAPER else {}
+            accuracy = round(100 * value, 2)
+            yield _line(row, text.percent(value), kind=kind, accuracy=accuracy, **theirs)
 
 
 # Differences -------------------------------------------------------------------------------------
@@ -207,7 +215,7 @@ def differences(comparison: Comparison) -> Drawn:
         y=alt.Y("technique:N", sort=shown, title=None),
         yOffset=alt.YOffset("against:N", sort=[PARENT, CONTROL]),
         color=alt.Color("technique:N", scale=charts.scale(shown), legend=None),
-        tooltip=_tips("against"),
+        tooltip=_tips("against", "Points"),
     )
     shapes = {f"less {PARENT}": "circle", f"less {CONTROL}": "triangle-up"}
     marks = base.mark_point(size=95).encode(
@@ -265,7 +273,8 @@ def _each(
     comparison: Comparison, lines: Callable[[Row], Iterable[dict[str, Any]]]
 ) -> Iterator[dict[str, Any]]:
     for row in comparison.rows.values():
-        yield from lines(row)
+        for line in lines(row):
+            yield {"profile": comparison.profile} | line
 
 
 def _frame(lines: Iterable[dict[str, Any]], *columns: str) -> pd.DataFrame:
@@ -279,11 +288,13 @@ def techniques(frame: pd.DataFrame) -> list[str]:
     return [str(name) for name in dict.fromkeys(frame["technique"])]
 
 
-def _tips(kind: str) -> list[alt.Tooltip]:
+def _tips(kind: str, facts: str) -> list[alt.Tooltip]:
+    """Return the lines of a tooltip; `facts` is what a line's facts are about."""
     return [
         alt.Tooltip("technique:N", title="Technique"),
         alt.Tooltip(f"{kind}:N", title=_NAMES[kind]),
-        alt.Tooltip("facts:N", title="Facts"),
+        alt.Tooltip("facts:N", title=facts),
+        alt.Tooltip("profile:N", title="Profile"),
     ]
 
 
@@ -328,13 +339,19 @@ def _layers(marks: alt.Chart, spans: alt.Chart, frame: pd.DataFrame, column: str
     return alt.LayerChart(layer=drawn)
 
 
-def logarithmic(column: str, title: str, padding: int) -> alt.X:
-    """Return a logarithmic horizontal axis with round numbers."""
-    steps = [digit * 10.0**power for power in range(-2, 6) for digit in (1, 2, 5)]
+def logarithmic(frame: pd.DataFrame, column: str, title: str, padding: int) -> alt.X:
+    """Return a logarithmic horizontal axis with round numbers, more of them for a short way."""
+    reach = frame[column].max() / frame[column].min()
+    digits = (1, 2, 5) if reach > _FAR else (1, 1.5, 2, 3, 4, 5, 7)
+    steps = [digit * 10.0**power for power in range(-2, 6) for digit in digits]
     axis = alt.Axis(values=steps, format="~g", labelOverlap=True)
     return alt.X(f"{column}:Q", title=title, axis=axis).scale(
         type="log", nice=False, padding=padding
     )
+
+
+_FAR = 20
+"""From the least to the largest value of an axis: above it 1, 2 and 5 of each power are enough."""
 
 
 def _finished(chart: alt.LayerChart, height: int, description: str) -> alt.LayerChart:

@@ -135,7 +135,7 @@ def differences(comparison: Comparison) -> Table:
     caption = f"Paired differences in accuracy: {about(comparison)}."
     # Where there is nothing to compare, NQ's empty line says so.
     names = [name for name in comparison.rows if name != PARENT] or [PARENT]
-    return _grouped(comparison, _less, caption, names, words=("says",))
+    return _grouped(comparison, _less, caption, names, words=("verdict",))
 
 
 def _less(row: Row) -> dict[tuple[str, str], str]:
@@ -150,7 +150,7 @@ def _less(row: Row) -> dict[tuple[str, str], str]:
         )
         if other == PARENT:
             cells["", "Pairs"] = str(len(found.values)) if found and known else NONE
-        cells[head, "says"] = text.verdict(found.word) if found and known else NONE
+        cells[head, "verdict"] = text.verdict(found.word) if found and known else NONE
     return cells
 
 

@@ -10,6 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from html import escape
+from urllib.parse import quote
+
+import pandas as pd
 
 from dlmo.deployable import KERNELS, Deployable, Operator, Tensor
 from dlmo.report import charts, text
@@ -84,13 +87,46 @@ class Diagrams:
         if not self.flows:
             return f"<p><em>{text.begin(text.MISSING)}.</em></p>"
         drawn = "".join(
-            f"<div><p><strong>{escape(title)}</strong></p>{svg(flow, title)}</div>"
+            f"<div><p><strong>{escape(title)}</strong></p>{svg(flow, title)}"
+            f"{_downloads(flow, title)}</div>"
             for title, flow in self.flows.items()
         )
         return f'<div class="dlmo-flows">{drawn}</div>'
 
     def __repr__(self) -> str:
         return "; ".join(f"{title}: {spoken(flow)}" for title, flow in self.flows.items())
+
+
+def _downloads(flow: Flow, title: str) -> str:
+    """Return links to a diagram's rows and its image, which travel within the page."""
+    name = title.split()[0].lower()
+    image = svg(flow, title).replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
+    files = {
+        "Data (CSV)": (f"{name}.csv", "text/csv", table(flow).to_csv(index=False)),
+        "Image (SVG)": (f"{name}.svg", "image/svg+xml", image),
+    }
+    links = [
+        f'<a href="data:{kind};charset=utf-8,{quote(held)}" download="{escape(file)}">{label}</a>'
+        for label, (file, kind, held) in files.items()
+    ]
+    return f'<p class="dlmo-chart-downloads">{" ".join(links)}</p>'
+
+
+def table(flow: Flow) -> pd.DataFrame:
+    """Return a diagram as rows: one an operator, with the constants that enter it."""
+    rows = [
+        {
+            "operator": node.title,
+            "note": node.note,
+            "constants": "; ".join(
+                " ".join([one.what, one.dtype, "×".join(map(str, one.shape)), one.through]).strip()
+                for one in node.constants
+            ),
+            "output": node.leaves,
+        }
+        for node in flow.nodes
+    ]
+    return pd.DataFrame(rows)
 
 
 def read(found: Deployable) -> Flow:

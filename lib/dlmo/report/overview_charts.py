@@ -8,12 +8,16 @@ import pandas as pd
 
 from dlmo.report import charts, text
 from dlmo.report.cited import cited
-from dlmo.report.comparison import PARENT, Comparison, Row
+from dlmo.report.comparison import CONTROL, PARENT, Comparison
 from dlmo.report.comparison_charts import Drawn, NothingToDraw, logarithmic, shape, techniques
 from dlmo.report.comparison_tables import title
 from dlmo.report.overview import Overview
 
-_SHAPES = ("circle", "square", "triangle-up", "diamond")
+_SHAPES = (("circle", "triangle-up"), ("square", "triangle-down"), ("diamond", "triangle-right"))
+"""Of each dataset: its files, and NQ trained on, which has NQ's colour."""
+
+_NEAR = {"size": 8, "accuracy": 6}
+"""How many times larger and how many points higher another network may be and be in the way."""
 
 
 @cited
@@ -22,57 +26,116 @@ def accuracy_against_size(found: Overview) -> Drawn:
     frame = pd.DataFrame([line for one in found.measured for line in _lines(one)])
     if frame.empty:
         return NothingToDraw()
-    shown = techniques(frame)
-    datasets = dict(zip(dict.fromkeys(frame["dataset"]), _SHAPES, strict=False))
     base = alt.Chart(frame).encode(
-        x=logarithmic("size", "Size of the file (KB)", 28),
+        x=logarithmic(frame, "size", "Size of the file (KB)", 28),
         y=alt.Y("accuracy:Q", title="Accuracy (%)").scale(zero=False, padding=20),
     )
     lines = base.mark_line(color=charts.RULE.light, strokeWidth=1.5, tooltip=False, aria=False)
     points = base.mark_point(size=110).encode(
-        color=alt.Color("technique:N", scale=charts.scale(shown), title="Technique"),
-        shape=shape("dataset", datasets, frame, "Dataset"),
+        color=_colours(frame),
+        shape=shape("marked", _shapes(frame), frame, "Dataset"),
         tooltip=_tips(),
     )
-    names = base.transform_filter(alt.datum.technique == PARENT).mark_text(
-        align="right", baseline="bottom", dx=-8, dy=-6, tooltip=False, aria=False
-    )
     joined = lines.encode(detail=["network:N", "dataset:N"], order="size:Q")
-    chart = alt.LayerChart(layer=[joined, points, names.encode(text="network:N")])
-    return chart.properties(height=420, description=_spoken(frame))
+    chart = alt.LayerChart(layer=[joined, points, *_names(frame)])
+    return chart.properties(height=460, description=_spoken(frame))
+
+
+def _colours(frame: pd.DataFrame) -> alt.Color:
+    """Return the colours of the techniques; the legend of shapes names NQ trained on."""
+    shown = techniques(frame)
+    legend = alt.Legend(values=[name for name in shown if name != CONTROL])
+    return alt.Color("technique:N", scale=charts.scale(shown), title="Technique", legend=legend)
+
+
+def _shapes(frame: pd.DataFrame) -> dict[str, str]:
+    pairs = list(zip(dict.fromkeys(frame["dataset"]), _SHAPES, strict=False))
+    plain = {dataset: kinds[0] for dataset, kinds in pairs}
+    return plain | {_trained_on(dataset): kinds[1] for dataset, kinds in pairs}
+
+
+def _trained_on(dataset: str) -> str:
+    return f"{CONTROL}, {dataset}"
+
+
+def _names(frame: pd.DataFrame) -> list[alt.Chart]:
+    """Return each network's name over its NQ, or under it where another network lies above."""
+    own = frame[frame["technique"] == PARENT]
+    below = own.apply(lambda line: _covered(line, own), axis=1).astype(bool)
+    places = {"bottom": own[~below], "top": own[below]}
+    return [
+        alt.Chart(lines)
+        .mark_text(
+            align="right",
+            baseline=baseline,
+            dx=-8,
+            dy=-6 if baseline == "bottom" else 8,
+            tooltip=False,
+            aria=False,
+        )
+        .encode(x="size:Q", y="accuracy:Q", text="network:N")
+        for baseline, lines in places.items()
+        if len(lines)
+    ]
+
+
+def _covered(line: "pd.Series[Any]", others: pd.DataFrame) -> bool:
+    """Return whether another network's files lie where this one's name would stand."""
+    higher = others["accuracy"] - line["accuracy"]
+    times = others["size"] / line["size"]
+    reach = times.between(1 / _NEAR["size"], _NEAR["size"])
+    return bool((higher.between(0, _NEAR["accuracy"], inclusive="right") & reach).any())
 
 
 def _lines(one: Comparison) -> Iterator[dict[str, Any]]:
+    dataset = title(one.dataset)
     for row in one.rows.values():
         if row.accuracy is not None and row.bytes > 0:
+            ratio = row.ratio.get("xnnpack")
             yield {
                 "technique": row.technique,
                 "network": title(one.network),
-                "dataset": title(one.dataset),
+                "dataset": dataset,
+                "profile": one.profile,
+                "marked": _trained_on(dataset) if row.technique == CONTROL else dataset,
                 "accuracy": round(100 * row.accuracy.estimate, 2),
+                "interval": text.accuracy_with_interval(row.accuracy),
+                "seeds": len(row.accuracies),
                 "size": round(row.bytes / 1000, 3),
                 "zipped": text.kilobytes(row.zipped_bytes),
-                "facts": _facts(row),
+                "latency": text.ratio(ratio.estimate) if ratio else text.NONE,
             }
 
 
-def _facts(row: Row) -> str:
-    assert row.accuracy is not None
-    seeds = text.count(len(row.accuracies), "seed")
-    said = f"{text.accuracy_with_interval(row.accuracy)}\u00a0% ({seeds}), "
-    said += text.kilobytes(row.bytes)
-    ratio = row.ratio.get("xnnpack")
-    return said + (f", {text.ratio(ratio.estimate)} times NQ's latency" if ratio else "")
+_TIPS = {
+    "technique": "Technique",
+    "network": "Network",
+    "dataset": "Dataset",
+    "profile": "Profile",
+    "interval": "Accuracy (%)",
+    "seeds": "Seeds",
+    "size": "Size (KB)",
+    "zipped": "Zipped",
+    "latency": "Latency, ratio to NQ",
+}
 
 
 def _tips() -> list[alt.Tooltip]:
-    names = ("technique", "network", "dataset", "zipped", "facts")
-    return [alt.Tooltip(f"{name}:N", title=name.capitalize()) for name in names]
+    return [alt.Tooltip(f"{name}:N", title=said) for name, said in _TIPS.items()]
 
 
 def _spoken(frame: pd.DataFrame) -> str:
-    rows = frame[["network", "dataset", "technique", "facts"]].to_numpy().tolist()
-    said = "; ".join(
-        f"{network} on {dataset}, {name}: {facts}" for network, dataset, name, facts in rows
-    )
-    return f"Accuracy against the size of the file, everything that is measured. {said}."
+    """Say what the chart shows, how far it reaches, and its extremes; the rest is in its CSV."""
+    networks = text.count(frame["network"].nunique(), "network")
+    said = [f"Accuracy against the size of the file: {len(frame)} files of {networks}."]
+    for dataset, own in frame.groupby("dataset", sort=False):
+        best = own.loc[own["accuracy"].idxmax()]
+        least = own.loc[own["size"].idxmin()]
+        low, high = (text.figure(own["accuracy"].agg(one), 1) for one in ("min", "max"))
+        small, large = (text.kilobytes(1000 * own["size"].agg(one)) for one in ("min", "max"))
+        said.append(
+            f"{dataset}: {low} to {high} %, {small} to {large}; the most accurate is "
+            f"{best['technique']} of {best['network']}, the smallest {least['technique']} of "
+            f"{least['network']}."
+        )
+    return " ".join([*said, "All values are in the data beside the chart."])

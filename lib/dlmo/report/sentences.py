@@ -463,7 +463,7 @@ def live(checked: pd.DataFrame | None) -> str:
     rows = checked.set_index("technique")
     said = [f"{name} {text.percent(float(row['accuracy']))}" for name, row in rows.iterrows()]
     digits = f"{text.listing(said)} of the digits' test images"
-    return f"With this very library: {digits}; all that must hold, holds."
+    return f"The live check passed: {digits} are right."
 
 
 # Parts ------------------------------------------------------------------------------------------

@@ -71,6 +71,25 @@ def small(share: float) -> str:
     return f"{mantissa}·10{raised(power)}"
 
 
+def scientific(value: float, digits: int) -> str:
+    """Return a number as a power of ten, with so many decimals: `−3.4·10³⁸`."""
+    mantissa, power = f"{value:.{digits}e}".split("e")
+    return f"{mantissa.replace('-', _MINUS)}·10{raised(int(power))}"
+
+
+def powers(said: str) -> str:
+    """Return a sentence whose numbers like `-3.4e-38` are written as powers of ten."""
+
+    def written(found: re.Match[str]) -> str:
+        digits = len(found[1] or ".") - 1
+        return scientific(float(found[0]), digits)
+
+    return re.sub(r"-?\d(\.\d+)?e[+-]?\d+", written, said)
+
+
+_MINUS = "\u2212"
+
+
 def raised(power: int) -> str:
     """Return a whole number as an exponent: `⁻⁸`."""
     return str(power).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))

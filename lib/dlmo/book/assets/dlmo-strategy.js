@@ -260,34 +260,61 @@
     return made;
   }
 
-  function row(one, advice, data, runtime) {
-    const { said } = one;
+  // A candidate's name without its dataset, which is chosen above; the profile stays, if any.
+  function short(one, data) {
+    return one.name.replace(` on ${data.datasets[one.dataset].title}`, "");
+  }
+
+  function verdict(one, advice, data) {
     const marks = [
       [one.name === advice.choice, "recommended"],
       [advice.front.includes(one.name), "front"],
       [advice.ties.includes(one.name), "tie"],
       [one.name in advice.failures, `fails: ${data.limits[advice.failures[one.name]]}`],
     ];
+    return marks.filter(([holds]) => holds).map(([, word]) => word).join(", ");
+  }
+
+  function row(one, advice, data, runtime) {
+    const { said } = one;
     const size = one.sizes[runtime];
     const cells = [said.flash, size ?? "–", said.test, one.latency === null ? "–" : said.ratio];
-    const told = marks.filter(([holds]) => holds).map(([, word]) => word);
     const made = element("tr", [
-      element("th", one.name, { scope: "row" }),
-      ...cells.map((cell) => element("td", cell)),
-      element("td", told.join(", ")),
+      element("th", short(one, data), { scope: "row" }),
+      ...[...cells, verdict(one, advice, data)].map((cell) => element("td", cell)),
     ]);
     if (one.name === advice.choice) made.className = "dlmo-strategy-choice";
     return made;
   }
 
-  function table(advice, data, runtime) {
-    const heads = ["Candidate", "Flash", "RAM", "Test accuracy", "Latency", "Says"];
-    const pool = data.candidates.filter((one) => one.dataset === advice.dataset);
-    const kept = (one) => !(one.name in advice.failures);
-    const sorted = [...pool.filter(kept), ...pool.filter((one) => !kept(one))];
-    const body = sorted.map((one) => row(one, advice, data, runtime));
+  // The recommended one, the front, what else keeps the limits, the rest: each by accuracy.
+  function ordered(advice, data) {
+    const { choice, front, failures } = advice;
+    const rank = ({ name }) =>
+      name === choice ? 0 : front.includes(name) ? 1 : name in failures ? 3 : 2;
+    return data.candidates
+      .filter((one) => one.dataset === advice.dataset)
+      .sort((one, other) => rank(one) - rank(other) || other.validation - one.validation);
+  }
+
+  function table(rows, label) {
+    const heads = ["Candidate", "Flash", "RAM", "Test accuracy", "Latency", "Verdict"];
     const head = element("tr", heads.map((word) => element("th", word, { scope: "col" })));
-    return element("table", [element("thead", head), element("tbody", body)], { class: "table" });
+    const made = element("table", [element("thead", head), element("tbody", rows)]);
+    made.className = "table dlmo-labelled";
+    const region = { class: "dlmo-strategy-wide", role: "region", tabindex: "0" };
+    return element("div", made, { ...region, "aria-label": label });
+  }
+
+  const SHOWN = 12;
+
+  function candidates(advice, data, runtime) {
+    const rows = ordered(advice, data).map((one) => row(one, advice, data, runtime));
+    const first = table(rows.slice(0, SHOWN), "Candidates");
+    const rest = rows.slice(SHOWN);
+    if (!rest.length) return [first];
+    const count = element("summary", `${rest.length} more candidates`);
+    return [first, element("details", [count, table(rest, "More candidates")])];
   }
 
   function show(widget, data) {
@@ -302,14 +329,14 @@
     const more = widget.querySelector(".dlmo-strategy-more");
     if (advice.dataset === null) return more.replaceChildren();
     const changes = advice.changes.map((line) => element("li", line));
-    const wide = element("div", table(advice, data, limits.runtime), { class: "dlmo-strategy-wide" });
-    const attributes = { role: "region", tabindex: "0", "aria-label": "All candidates" };
-    for (const [name, value] of Object.entries(attributes)) wide.setAttribute(name, value);
+    const open = more.querySelector("details")?.open ?? false;
     more.replaceChildren(
       element("p", "What would change the advice:"),
       element("ul", changes),
-      wide
+      ...candidates(advice, data, limits.runtime)
     );
+    // Who has unfolded the rest keeps it in sight while the limits change.
+    more.querySelector("details")?.toggleAttribute("open", open);
     return advice;
   }
 

@@ -3,7 +3,10 @@
   "use strict";
 
   const SELECTOR = ".bd-article table.dataframe, .bd-article table.table";
-  const LEFT_OUT = ".dlmo-parameters";
+  const LEFT_OUT = ".dlmo-parameters, .dlmo-strategy";
+  const SCROLLERS = ".dlmo-scroll, .pst-scrollable-table-container, .output";
+  // Characters; a longer first column would leave no room for the others on a phone.
+  const LONGEST_LABEL = 40;
 
   function text(cell) {
     return cell ? cell.textContent.trim().replace(/\s+/g, " ") : "";
@@ -69,12 +72,38 @@
     return Promise.resolve();
   }
 
+  // A table's number and caption, or the line of the folded entry that it stands in.
+  function caption(table) {
+    const head = table.caption ?? table.closest("figure.dlmo-table")?.querySelector("figcaption");
+    const said = head && [...head.querySelectorAll(".caption-number, .caption-text")].map(text);
+    const line = table.closest(".dlmo-entry")?.querySelector(".dlmo-entry-title");
+    return said?.length ? said.join(" ") : text(head) || text(line);
+  }
+
+  // No two tables of a page share a name: the second of one entry is its "table 2".
+  const named = new Map();
+
+  function name(table) {
+    const said = caption(table);
+    const count = (named.get(said) ?? 0) + 1;
+    named.set(said, count);
+    if (!said) return `table ${count} of those without a caption`;
+    return count > 1 ? `${said}, table ${count}` : said;
+  }
+
+  // The box that scrolls with this table and no other: what belongs to a table stands below that.
+  function box(table) {
+    const found = table.closest(SCROLLERS);
+    return found?.querySelectorAll("table").length === 1 ? found : table;
+  }
+
   function copyable(table) {
     const tools = document.createElement("p");
     tools.className = "dlmo-table-tools";
     const button = document.createElement("button");
     button.type = "button";
     button.textContent = "Copy table";
+    button.setAttribute("aria-label", `Copy table: ${name(table)}`);
     const said = document.createElement("span");
     said.setAttribute("role", "status");
     tools.append(button, said);
@@ -84,13 +113,23 @@
         () => (said.textContent = "This browser does not let a page copy."),
       );
     });
-    const scroller = table.closest(".output, .pst-scrollable-table-container") ?? table;
-    scroller.after(tools);
+    box(table).after(tools);
+  }
+
+  // A first column of short words names its rows, and stays in sight while the others scroll.
+  function labelled(table) {
+    const rows = [...table.tBodies].flatMap((body) => [...body.rows]);
+    const columns = rows[0]?.cells.length ?? 0;
+    const plain = rows.every(
+      ({ cells }) => cells.length === columns && text(cells[0]).length <= LONGEST_LABEL,
+    );
+    if (columns > 2 && plain) table.classList.add("dlmo-labelled");
   }
 
   document.querySelectorAll(SELECTOR).forEach(function (table) {
     if (table.closest(LEFT_OUT)) return;
     sortable(table);
+    labelled(table);
     copyable(table);
   });
 })();

@@ -4,10 +4,12 @@
 
   // A region that scrolls must be reachable by keyboard, and one that doesn't must not be a stop.
   const SCROLLERS =
-    ".cell_output .output, .dlmo-scroll, .pst-scrollable-table-container, mjx-container[display]";
+    ".cell_output .output, .dlmo-scroll, .dlmo-strategy-wide, .pst-scrollable-table-container, " +
+    "mjx-container[display]";
 
   function reach(region) {
     const scrolls = region.scrollWidth > region.clientWidth + 1;
+    region.toggleAttribute("data-scrolls", scrolls);
     if (scrolls) {
       region.tabIndex = 0;
     } else if (region.tabIndex === 0) {
@@ -34,4 +36,7 @@
   window.addEventListener("resize", reachAll);
   // What is folded up has no width until it is unfolded.
   document.addEventListener("toggle", reachAll, true);
+  // A form may have drawn its answer anew.
+  document.addEventListener("input", reachAll);
+  document.addEventListener("click", reachAll);
 })();

@@ -216,7 +216,7 @@ def chart(known: Calibration) -> alt.LayerChart | NothingToDraw:
     dots = base.mark_point(size=55).encode(
         tooltip=[
             alt.Tooltip("technique:N", title="Technique"),
-            alt.Tooltip("facts:N", title="Facts"),
+            alt.Tooltip("facts:N", title="Share"),
         ]
     )
     ends = pd.DataFrame({"confidence": [frame["confidence"].min(), 100.0]})

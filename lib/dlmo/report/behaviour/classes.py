@@ -130,7 +130,7 @@ def chart(found: Behaviour, frame: pd.DataFrame) -> alt.LayerChart | NothingToDr
         tooltip=[
             alt.Tooltip("technique:N", title="Technique"),
             alt.Tooltip("name:N", title="Class"),
-            alt.Tooltip("facts:N", title="Facts"),
+            alt.Tooltip("facts:N", title="Difference to NQ"),
         ],
     )
     dots = base.mark_point(size=75, opacity=0.8).encode(

@@ -221,7 +221,7 @@ def severities(found: Behaviour) -> alt.LayerChart | NothingToDraw:
     dots = base.mark_point(size=55).encode(
         tooltip=[
             alt.Tooltip("technique:N", title="Technique"),
-            alt.Tooltip("facts:N", title="Facts"),
+            alt.Tooltip("facts:N", title="Accuracy"),
         ]
     )
     ends = frame[frame["severity"] == frame["severity"].max()]
@@ -270,7 +270,7 @@ def kinds_chart(found: Behaviour, frame: pd.DataFrame) -> alt.LayerChart | Nothi
         tooltip=[
             alt.Tooltip("technique:N", title="Technique"),
             alt.Tooltip("kind:N", title="Corruption"),
-            alt.Tooltip("facts:N", title="Facts"),
+            alt.Tooltip("facts:N", title="Difference to NQ"),
         ],
     )
     dots = base.mark_point(size=70, opacity=0.85).encode(

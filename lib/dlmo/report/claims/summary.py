@@ -82,12 +82,12 @@ def changes(verdicts: Iterable[Verdict]) -> list[str]:
 
 @cited
 def current(verdicts: Iterable[Verdict]) -> str:
-    """Say whether the committed summary says what the records say now."""
+    """Say where the committed summary is older than the records; nothing where it is not."""
     if not file().exists():
         return f"No summary of the verdicts is kept yet; `{RENEW}` writes it."
     lines = changes(verdicts)
     if not lines:
-        return "The committed summary says the same."
+        return ""
     shown = [*lines[:3], *([count(len(lines) - 3, "other")] if len(lines) > 3 else [])]
     return f"The committed summary is older than the records: {listing(shown)}; {RENEW} renews it."
 

@@ -31,13 +31,15 @@ def differences_table(rows: pd.DataFrame) -> Table:
         written = text.difference_with_interval(found.interval) if known else text.MISSING
         lines.append(
             {
-                "QAT less": other,
+                "Compared with": other,
                 "Pairs": str(len(found.values)) if known else text.NONE,
                 "Difference (points)": written,
-                "It says": text.verdict(found.word) if known else text.NONE,
+                "Verdict": text.verdict(found.word) if known else text.NONE,
             }
         )
-    return layers.table(pd.DataFrame(lines), "Paired differences in accuracy.")
+    return layers.table(
+        pd.DataFrame(lines), f"Paired differences in accuracy: {TECHNIQUE} less each of these."
+    )
 
 
 @cited

@@ -119,7 +119,10 @@ def sweep_chart(
     )
     base = alt.Chart(rows).encode(x=x)
     y = alt.Y("accuracy:Q", title="Accuracy (%)").scale(zero=False, padding=16)
-    tips = [alt.Tooltip("value:Q", title=title, format=form), alt.Tooltip("facts:N", title="Facts")]
+    tips = [
+        alt.Tooltip("value:Q", title=title, format=form),
+        alt.Tooltip("facts:N", title="Accuracy"),
+    ]
     points = base.mark_point(color=colour, size=70, opacity=0.7).encode(y=y, tooltip=tips)
     means = base.mark_line(color=colour, tooltip=False, aria=False).encode(y="mean(accuracy):Q")
     return alt.LayerChart(layer=[means, points]).properties(

@@ -30,6 +30,9 @@ STEPS = 100
 
 _BINS = 81
 
+_ROOM = 1.28
+"""How much higher than the highest bar the axis reaches: the note stands there."""
+
 IMAGES = "digits"
 """The images that files are run on here: the embedded ones, since the arithmetic is the same."""
 
@@ -99,7 +102,9 @@ def _bars(values: NDArray[np.float32], largest: float) -> alt.Chart:
         .encode(
             x=alt.X("from:Q", title="Weight").scale(nice=False),
             x2="to:Q",
-            y=alt.Y("weights:Q", title="Number of weights"),
+            y=alt.Y("weights:Q", title="Number of weights").scale(
+                domainMax=float(counts.max() * _ROOM), nice=False
+            ),
             y2=alt.datum(0),
             color=alt.condition(
                 inside,
@@ -349,7 +354,13 @@ def fallback_sentence(files: Files) -> str:
         )
     left = deployable.float_operators(whole)
     if not left:
-        return f"{said} In FIQ's file no operator falls back to floats."
+        return (
+            f"{said} In FIQ's file no operator falls back to floats. The layers that would, in "
+            "other networks (hard swish, the products of squeeze-and-excite, a batch normalisation "
+            "that follows no convolution), get ranges as well: tfmot is taught to simulate them, "
+            "and the converter sees images for them. So of the 8-bit files' weights only BLQ's "
+            "small tensors stay float."
+        )
     names = text.listing(sorted({node.name for node in left}))
     return f"{said} In FIQ's file {text.count(len(left), 'operator')} fall back to floats: {names}."
 
@@ -456,9 +467,9 @@ def formats_table() -> Table:
             "Format": form.name,
             "Exponent bits": form.exponent,
             "Mantissa bits": form.mantissa,
-            "Largest": f"{form.largest:.6g}",
-            "Smallest, all bits": f"{form.smallest_normal:.3g}",
-            "Smallest": f"{form.smallest:.3g}",
+            "Largest": text.powers(f"{form.largest:.6g}"),
+            "Smallest normal": text.powers(f"{form.smallest_normal:.3g}"),
+            "Smallest": text.powers(f"{form.smallest:.3g}"),
         }
         for form in (floats.FP32, floats.FP16)
     ]
@@ -469,11 +480,11 @@ def formats_table() -> Table:
 def range_sentence() -> str:
     """Say what the paper prints as FP32's range, and what it is."""
     statement = paper.claim("fp32-range").statement.rstrip(".")
-    low = f"{floats.FP32.smallest_normal:.1e}"
+    low, high = (text.scientific(one * floats.FP32.largest, 1) for one in (-1, 1))
+    normal = text.scientific(floats.FP32.smallest_normal, 1)
     return (
-        f"The paper says: {statement[0].lower()}{statement[1:]}. FP32's numbers reach from "
-        f"−{floats.FP32.largest:.1e} to {floats.FP32.largest:.1e}; {low} is the smallest "
-        "positive number that it writes with all its bits, and no end of the range."
+        f"The paper says: {statement[0].lower()}{text.powers(statement[1:])}. FP32's numbers reach "
+        f"from {low} to {high}; {normal} is the smallest normal number, not an end of the range."
     )
 
 
@@ -509,7 +520,7 @@ def removal_table(files: Files) -> Table | NothingToDraw:
         {
             "What is removed": rule,
             "Bits that remain": len(floats.by_removal(1.0, places)),
-            "Right for (%)": text.figure(100 * _right(values, places), 1),
+            "Exponent right (%)": text.figure(100 * _right(values, places), 1),
         }
         for rule, places in rules.items()
     ]

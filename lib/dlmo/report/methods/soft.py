@@ -291,12 +291,12 @@ def gains_table(rows: pd.DataFrame, names: Sequence[str]) -> Table:
         lines.append(
             {
                 "Technique": name,
-                "less": plain,
+                "Compared with": plain,
                 "Pairs": str(len(found.values)) if known else text.NONE,
                 "Difference (points)": text.difference_with_interval(found.interval)
                 if known
                 else text.MISSING,
-                "It says": text.verdict(found.word) if known else text.NONE,
+                "Verdict": text.verdict(found.word) if known else text.NONE,
             }
         )
     return layers.table(pd.DataFrame(lines), "Distilled less trained on labels alone.")

@@ -10,9 +10,11 @@ from dlmo.report.statistics import Interval
 
 _SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
 
+_NAMES = {"where": "Runtime", "by": "Computed by", "with interval": "Ratio"}
+
 
 def _tips(*names: str) -> list[alt.Tooltip]:
-    titles = {name: text.begin(name) for name in names}
+    titles = {name: _NAMES.get(name, text.begin(name)) for name in names}
     return [alt.Tooltip(f"{name}:N", title=title) for name, title in titles.items()]
 
 
@@ -54,7 +56,7 @@ def _pointed(chosen: pd.DataFrame, title: str, description: str) -> Drawn:
     if chosen.empty:
         return NothingToDraw()
     frame = chosen[["technique", "where", "ratio", "low", "high"]].assign(
-        facts=[_said(line) for _, line in chosen.iterrows()]
+        **{"with interval": [_said(line) for _, line in chosen.iterrows()]}
     )
     numbers = ["ratio", "low", "high"]
     frame[numbers] = frame[numbers].astype(float).round(4)
@@ -65,10 +67,10 @@ def _pointed(chosen: pd.DataFrame, title: str, description: str) -> Drawn:
         y=alt.Y("technique:N", sort=shown, title=None).scale(paddingInner=0.3),
         yOffset=alt.YOffset("where:N", sort=places),
         color=alt.Color("technique:N", scale=charts.scale(shown), legend=None),
-        tooltip=_tips("technique", "where", "facts"),
+        tooltip=_tips("technique", "where", "with interval"),
     )
     marks = base.mark_point(size=85).encode(
-        x=logarithmic("ratio", title, 16),
+        x=logarithmic(frame, "ratio", title, 16),
         # Long names: one a line, and whole.
         shape=shape("where", shapes, frame, "Runtime", columns=1, labelLimit=400),
     )
@@ -76,7 +78,9 @@ def _pointed(chosen: pd.DataFrame, title: str, description: str) -> Drawn:
     one = alt.Chart(alt.sequence(0, 1)).mark_rule(
         strokeDash=[4, 3], color=charts.MUTED.light, tooltip=False, aria=False
     )
-    said = "; ".join(f"{a}, {b}: {c}" for a, b, c in frame[["technique", "where", "facts"]].values)
+    said = "; ".join(
+        f"{a}, {b}: {c}" for a, b, c in frame[["technique", "where", "with interval"]].values
+    )
     return alt.LayerChart(layer=[one.encode(x=alt.datum(1)), reach, marks]).properties(
         height=60 + (16 + 14 * len(places)) * len(shown), description=f"{description}. {said}."
     )
@@ -103,7 +107,7 @@ def operators(found: pd.DataFrame, place: str) -> Drawn:
             "by": ["XNNPACK" if one else "built-in kernel" for one in chosen["delegated"]],
         }
     )
-    frame["facts"] = [f"{text.figure(one, 1)} %" for one in frame["time"]]
+    frame["share"] = [f"{text.figure(one, 1)} %" for one in frame["time"]]
     shown = list(dict.fromkeys(frame["technique"]))
     order = _together(frame)
     drawn = (
@@ -114,12 +118,12 @@ def operators(found: pd.DataFrame, place: str) -> Drawn:
             yOffset=alt.YOffset("technique:N", sort=shown),
             x=alt.X("time:Q", title="Time (% of the whole NQ file's)"),
             color=alt.Color("technique:N", scale=charts.scale(shown), title="Technique"),
-            tooltip=_tips("technique", "operator", "by", "facts"),
+            tooltip=_tips("technique", "operator", "by", "share"),
         )
     )
     largest = frame.sort_values("time", ascending=False).head(6)
     said = "; ".join(
-        f"{a}, {b}: {c}" for a, b, c in largest[["technique", "operator", "facts"]].values
+        f"{a}, {b}: {c}" for a, b, c in largest[["technique", "operator", "share"]].values
     )
     return alt.LayerChart(layer=[drawn]).properties(
         height=60 + (10 + 7 * len(shown)) * len(order),
