@@ -40,13 +40,25 @@ _SKIPPED = (
 """Code, formulas, roles and addresses: no prose."""
 
 
+_WORDS = (
+    r"\b(?:eleven|twelve|(?:thir|four|fif|six|seven|eigh|nine)teen|(?:twen|thir|for|fif|six|seven|eigh"
+    r"|nine)ty|hundreds?|thousands?|millions?)\b"
+)
+"""Numbers in words that prose seldom has but for results."""
+
+ADMITTED_WORDS = ("one in twenty", "of as many images in a hundred", "sixteen bits", "ninety-ninth")
+
+
 def digits(prose: str) -> Iterator[str]:
-    """Yield each line of Markdown that holds digits which nothing admits."""
+    """Yield each line of Markdown that holds digits, or large numbers in words, which nothing admits."""
     for pattern in _SKIPPED:
         prose = re.sub(pattern, " ", prose, flags=re.MULTILINE)
     for pattern in ADMITTED.values():
         prose = re.sub(pattern, " ", prose)
-    yield from (line.strip() for line in prose.splitlines() if re.search(r"\d", line))
+    for words in ADMITTED_WORDS:
+        prose = prose.replace(words, " ")
+    found = re.compile(rf"\d|{_WORDS}", re.IGNORECASE)
+    yield from (line.strip() for line in prose.splitlines() if found.search(line))
 
 
 def markdown(page: Path) -> Iterator[str]:

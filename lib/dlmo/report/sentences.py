@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 import pandas as pd
 
+from dlmo import paper
 from dlmo.report import text
 from dlmo.report.cited import cited
 from dlmo.report.comparison import (
@@ -26,6 +27,13 @@ QUANTIZED = ("BLQ", "FIQ", "QAT")
 """The techniques whose weights are 8-bit integers (PRQ is pruned as well)."""
 
 RUNTIMES = {KERNELS[0]: "with XNNPACK", KERNELS[1]: "with the built-in kernels"}
+
+
+def quoted(claim: str) -> str:
+    """Return the paper's own words of a claim, in quotation marks."""
+    said = paper.claim(claim).quote
+    assert said is not None, claim
+    return f"“{said}”"
 
 
 def missing(*names: str) -> str:
