@@ -50,7 +50,7 @@ ADMITTED_WORDS = ("one in twenty", "of as many images in a hundred", "sixteen bi
 
 
 def digits(prose: str) -> Iterator[str]:
-    """Yield each line of Markdown that holds digits, or large numbers in words, which nothing admits."""
+    """Yield each line of Markdown with digits, or large numbers in words, that nothing admits."""
     for pattern in _SKIPPED:
         prose = re.sub(pattern, " ", prose, flags=re.MULTILINE)
     for pattern in ADMITTED.values():

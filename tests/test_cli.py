@@ -16,12 +16,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 import make_records
 from dlmo import cli, laboratory, paths
 from dlmo.cli import costs, options
 from dlmo.errors import UserError
-from dlmo.laboratory import store
+from dlmo.laboratory import cost, outlook, store
 from dlmo.trials import Trial
 
 DLMO = Path(sys.executable).with_name("dlmo")
@@ -342,7 +343,7 @@ def test_an_interrupt_is_one_line_and_the_code_130(
 def test_workers_stop_at_an_interrupt_without_a_word(
     surroundings: dict[str, str], folders: Path
 ) -> None:
-    line = [str(DLMO), "measure", *SMOKE, "--no-cost", "--seed", "7", "-p", "epochs=5000"]
+    line = [str(DLMO), "measure", *SMOKE, "--no-cost", "--yes", "--seed", "7", "-p", "epochs=5000"]
     process = subprocess.Popen(
         [*line, "-t", "NQ"],
         env={**os.environ, **surroundings},
@@ -366,7 +367,7 @@ def test_workers_stop_at_an_interrupt_without_a_word(
 def test_the_estimate_is_of_the_order_of_what_it_takes(dlmo: Any, process: Any) -> None:
     line = ("measure", *SMOKE, "--seed", "3", "-t", "NQ,QAT", "-p", "epochs=30")
     (nq, qat) = json.loads(dlmo(*line, "--dry-run", "--format", "json").out)
-    assert process(*line, "--no-cost").code == 0
+    assert process(*line, "--no-cost", "--yes").code == 0
     rows = json.loads(dlmo("records", "--all", "--format", "json").out)
     spent = {row["technique"]: row["train_seconds"] for row in rows if row["overrides"]}
     for estimate, took in (
@@ -393,6 +394,26 @@ def test_the_sheet_counts_every_image(dlmo: Any) -> None:
     assert sum(rows[-1][split] for split in ("train", "validation", "test")) == 1797
     few = json.loads(dlmo("data", "sheet", "digits[0,1]", "--format", "json").out)
     assert [row["class"] for row in few] == ["0", "1", "total"]
+
+
+def test_the_sheet_of_a_folder_says_sizes_and_what_was_left_out(dlmo: Any, tmp_path: Path) -> None:
+    for number in range(10):
+        file = tmp_path / ("cat", "dog")[number % 2] / f"{number}.png"
+        file.parent.mkdir(exist_ok=True)
+        Image.new("RGB", (20 + number, 30), (number * 20, 0, 0)).save(file)
+    (tmp_path / "cat/broken.png").write_bytes(b"no picture")
+    said = dlmo("data", "sheet", str(tmp_path)).out
+    assert "10 images of 2 classes, 20 to 29 pixels wide and 30 high, used at 32 × 32." in said
+    assert "1 left out (" in said and "cat/broken.png" in said
+    rows = dlmo("data", "sheet", str(tmp_path), "--format", "json")
+    assert len(json.loads(rows.out)) == 3 and "broken.png" in rows.lines[-1]
+
+
+def test_a_folder_of_something_else_is_one_short_line(dlmo: Any, tmp_path: Path) -> None:
+    for number in range(200):
+        (tmp_path / f"class-{number:03}").mkdir()
+    error = dlmo("data", "sheet", str(tmp_path)).error
+    assert "'class-004' has none and 195 more" in error and len(error) < 500
 
 
 def test_fetching_what_is_here_says_where(dlmo: Any) -> None:
@@ -553,14 +574,12 @@ def test_elsewhere_there_is_a_line_each_half_minute_and_for_each_finished_node(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    from dlmo.cli import progress
-
     for name, value in surroundings.items():
         monkeypatch.setenv(name, value)
     made, node = plan_of_one()
     clock = [1000.0]
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
-    watch = progress.Lines(progress.Outlook({node.key: 100.0}, cores=2))
+    watch = outlook.Lines(outlook.Outlook({node.key: 100.0}, cores=2))
     capsys.readouterr()
     for second in range(100):
         clock[0] = 1000.0 + second
@@ -576,3 +595,43 @@ def test_elsewhere_there_is_a_line_each_half_minute_and_for_each_finished_node(
     )
     assert lines[-1] == "[1/4] digits/vggnet/NQ/smoke/5 · train: done, 99 s"
     assert len(lines) == 7  # three times the node and the plan, and the end
+
+
+# Long trainings
+
+
+@pytest.fixture
+def long(surroundings: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return a plan of one training that takes two hours, as the estimate says."""
+    for name, value in surroundings.items():
+        monkeypatch.setenv(name, value)
+    made, node = plan_of_one()
+    monkeypatch.setattr(cost, "estimate", lambda *_, **__: {node.key: 7200.0})
+    return made, node
+
+
+def test_without_a_terminal_a_long_training_needs_a_yes(
+    long: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    made, node = long
+    with pytest.raises(UserError, match=r"^about 2 h of training, and no terminal .* --yes"):
+        costs.agreed(made, {node.key: 7200.0}, node.threads, False)
+    assert costs.agreed(made, {node.key: 7200.0}, node.threads, True)
+    assert costs.agreed(made, {node.key: 60.0}, node.threads, False)
+    # What it takes is not known; but it sees few images.
+    assert costs.agreed(made, {}, node.threads, False)
+    monkeypatch.setattr(cost, "brief", lambda made: False)
+    with pytest.raises(UserError, match="1 training, cost unknown, and no terminal"):
+        costs.agreed(made, {}, node.threads, False)
+
+
+def test_in_a_notebook_the_answer_no_is_one_line(
+    long: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dlmo.chapter import measuring
+
+    monkeypatch.setattr(measuring, "_yes", lambda: False)
+    with pytest.raises(UserError, match="nothing was measured") as error:
+        measuring._agreed(long[0], 1)
+    assert error.value._render_traceback_() == [f"error: {error.value}"]

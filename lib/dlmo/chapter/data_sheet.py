@@ -25,7 +25,8 @@ def of(name: str) -> str:
     seen = int(counts["test_seen"].iloc[-1])
     heads = {"class": "Class", "train": "Training", "validation": "Validation", "test": "Test"}
     heads["test_seen"] = "Test, seen in training"
-    table = tables.styled(counts.rename(columns=heads), caption=_caption(data), name="data-sheet")
+    caption = f"{escape(title(data.name))}: {counted(data)}"
+    table = tables.styled(counts.rename(columns=heads), caption=caption, name="data-sheet")
     notes = [_repeated(seen), *data.notes]
     lines = "".join(f"<li>{escape(note)}</li>" for note in notes)
     return (
@@ -34,11 +35,12 @@ def of(name: str) -> str:
     )
 
 
-def _caption(data: datasets.Dataset) -> str:
+def counted(data: datasets.Dataset) -> str:
+    """Return one sentence: how many images and classes, and how large the images are."""
     height, width = data.test.images.shape[1:3]
     found = datasets.sizes(data.name)
     images = len(data.train) + len(data.validation) + len(data.test)
-    said = f"{escape(title(data.name))}: {images:,} images of {len(data.classes)} classes, "
+    said = f"{images:,} images of {len(data.classes)} classes, "
     if found:
         widths, heights = zip(*found, strict=True)
         said += f"{_range(widths)} pixels wide and {_range(heights)} high, "

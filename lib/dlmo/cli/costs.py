@@ -5,22 +5,14 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from dlmo.durations import duration
+from dlmo.errors import UserError
+
 if TYPE_CHECKING:
     from dlmo.laboratory import Plan
 
 ASK_FROM = 180.0
 """Seconds of training above which a person is asked first."""
-
-
-def duration(seconds: float) -> str:
-    """Return a duration as people say it: `40 s`, `12 min`, `2 h 10 min`."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    if minutes < 100:
-        return f"{minutes} min"
-    hours, rest = divmod(minutes, 60)
-    return f"{hours} h {rest} min" if rest else f"{hours} h"
 
 
 def estimate(made: "Plan") -> dict[str, float]:
@@ -53,10 +45,22 @@ def said(made: "Plan", costs: dict[str, float], cores: int) -> str:
 
 
 def agreed(made: "Plan", costs: dict[str, float], cores: int, yes: bool) -> bool:
-    """Ask a person who sits at a terminal, if it will take more than a few minutes."""
+    """Ask a person who sits at a terminal, if it will take more than a few minutes.
+
+    Raises:
+        UserError: it will, nobody said yes before, and there is no terminal to ask at.
+    """
+    if yes or not _long(made, costs, cores):
+        return True
+    if not sys.stdin.isatty():
+        raise UserError(
+            f"{said(made, costs, cores)}, and no terminal to ask at; add --yes to go on"
+        )
+    return typer.confirm("Go on?", default=True, err=True)
+
+
+def _long(made: "Plan", costs: dict[str, float], cores: int) -> bool:
     from dlmo.laboratory import cost
 
-    long = cost.total(made.missing, costs, cores) > ASK_FROM or cost.unknown(made, costs)
-    if yes or not long or not sys.stdin.isatty():
-        return True
-    return typer.confirm("Go on?", default=True, err=True)
+    known = cost.total(made.missing, costs, cores) > ASK_FROM
+    return known or (bool(cost.unknown(made, costs)) and not cost.brief(made))

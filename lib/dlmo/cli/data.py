@@ -64,13 +64,18 @@ def fetch(name: Name) -> None:
 
 @app.command()
 def sheet(name: Name, shape: Shape = Format.TABLE) -> None:
-    """Count a data set's images: a row a class, a column a split, and duplicates across splits."""
+    """Count a data set's images: a row a class, a column a split, and duplicates across splits.
+
+    Below stand the sizes of a folder's images, and which files were left out and why.
+    """
     from dlmo import datasets
+    from dlmo.chapter import data_sheet
     from dlmo.cli import tables
 
     if not datasets.available(name):
         raise UserError(f"{name} is not here; fetch it first: dlmo data fetch {name}")
-    counted = datasets.sheet(datasets.load(name)).reset_index(names="class")
+    data = datasets.load(name)
+    counted = datasets.sheet(data).reset_index(names="class")
     rows = tables.rows(counted)
     if shape is Format.JSON:
         typer.echo(json.dumps(rows, indent=1, ensure_ascii=False))
@@ -78,3 +83,6 @@ def sheet(name: Name, shape: Shape = Format.TABLE) -> None:
         tables.csv(rows)
     else:
         tables.show(rows, right=tuple(counted.columns[1:]))
+    for line in (data_sheet.counted(data), *data.notes):
+        # What reads JSON or CSV reads rows alone.
+        typer.echo(line, err=shape is not Format.TABLE)

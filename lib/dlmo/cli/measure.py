@@ -18,6 +18,7 @@ from dlmo.cli.options import (
     ordered,
     selected,
 )
+from dlmo.durations import duration
 from dlmo.errors import UserError
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ def _state(row: dict[str, Any]) -> str:
         return f"cannot be had: {row['reason']}"
     if row["state"] == "measured":
         return "measured"
-    cost = "" if row["seconds"] is None else f", about {words_of_cost.duration(row['seconds'])}"
+    cost = "" if row["seconds"] is None else f", about {duration(row['seconds'])}"
     return f"missing: {', '.join(row['missing'])}{cost}"
 
 

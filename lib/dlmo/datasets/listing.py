@@ -77,7 +77,10 @@ def demand_enough(path: str, counts: dict[str, int], left_out: LeftOut) -> None:
     """
     small = {name: count for name, count in counts.items() if count < LEAST}
     if small:
-        found = ", ".join(f"{name!r} has {count or 'none'}" for name, count in small.items())
+        named = [f"{name!r} has {count or 'none'}" for name, count in small.items()]
+        found = ", ".join(named[:_NAMED])
+        if len(named) > _NAMED:
+            found += f" and {len(named) - _NAMED} more"
         why = "; ".join(("", *left_out.notes()))
         raise UserError(
             f"{path}: each class needs {LEAST} images (JPEG, PNG or WebP) or more, directly in "

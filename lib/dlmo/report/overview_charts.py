@@ -67,7 +67,7 @@ def _names(frame: pd.DataFrame) -> list[alt.Chart]:
         alt.Chart(lines)
         .mark_text(
             align="right",
-            baseline=baseline,
+            baseline=alt.TextBaseline(baseline),
             dx=-8,
             dy=-6 if baseline == "bottom" else 8,
             tooltip=False,
@@ -129,8 +129,8 @@ def _spoken(frame: pd.DataFrame) -> str:
     networks = text.count(frame["network"].nunique(), "network")
     said = [f"Accuracy against the size of the file: {len(frame)} files of {networks}."]
     for dataset, own in frame.groupby("dataset", sort=False):
-        best = own.loc[own["accuracy"].idxmax()]
-        least = own.loc[own["size"].idxmin()]
+        best = own.sort_values("accuracy").iloc[-1]
+        least = own.sort_values("size").iloc[0]
         low, high = (text.figure(own["accuracy"].agg(one), 1) for one in ("min", "max"))
         small, large = (text.kilobytes(1000 * own["size"].agg(one)) for one in ("min", "max"))
         said.append(
