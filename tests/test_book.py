@@ -109,6 +109,18 @@ def test_a_failing_cell_is_named_as_the_chapter_counts_it(tmp_path):
     assert not (tmp_path / "b.ipynb").exists()
 
 
+def test_what_a_user_gave_wrong_is_one_line_below_its_cell(tmp_path):
+    cell = "from dlmo.errors import UserError\nif size == 4:\n    raise UserError('no such size')"
+    chapter = notebook(tmp_path / "a.ipynb", cell)
+    with pytest.raises(ChapterError, match=r"chapter a, cell 3 .*: UserError: no such size"):
+        execute(chapter, tmp_path / "b.ipynb", {"size": 4})
+    failed = tmp_path / "b.failed.ipynb"
+    (output,) = nbformat.read(failed, as_version=4).cells[-1].outputs
+    assert output.traceback == ["error: no such size"]
+    execute(chapter, tmp_path / "b.ipynb", {})
+    assert not failed.exists()
+
+
 @pytest.mark.parametrize(
     ("cell", "said"),
     [

@@ -2,8 +2,11 @@
 
 import json
 import re
+import shlex
+import signal
 import subprocess
 import sys
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,9 @@ import nbformat
 import pytest
 
 from dlmo import cli, paths
-from dlmo.book import reruns
+from dlmo.book import execute, reruns
+from dlmo.cli import options
+from dlmo.cli import run as command
 from test_book import chromium, notebook, visit  # noqa: F401  (fixtures)
 
 CELLS = (
@@ -25,6 +30,9 @@ alt.Chart(pd.DataFrame({"x": [size, 2]})).mark_point().encode(x="x").properties(
 DECLARED = (
     'size = 3  # how many\nname = "a"  # who\nnames = ["NQ"]  # which\ndataset = "digits"  # of'
 )
+
+HOSTILE = """<b>`x`|$y$ "it's"  [0..1] -- {z}"""
+CITING = "As {cite:t}`lee2022method` say, see [](quantization), [the claims](claims.ipynb)."
 
 
 @pytest.fixture
@@ -70,8 +78,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder of two reruns of one chapter, one of them with a hostile value."""
     folder = tmp_path_factory.mktemp("reruns")
     made = notebook(folder / "saying.ipynb", *CELLS, declared=DECLARED)
+    written = nbformat.read(made, as_version=4)
+    written.cells[1].source += f"\n\n{CITING}"
+    nbformat.write(written, made)
     out = folder / "out"
-    for given in (["-p", "size=7"], ["-p", "name=<b>`x`|$y$"]):
+    for given in (["-p", "size=7"], ["-p", f"name={HOSTILE}"]):
         assert cli.run_command(["run", str(made), *given, "-o", str(out)]) == 0
     return out
 
@@ -93,13 +104,30 @@ def test_a_rerun_is_a_page_that_says_what_differs(visit: Any, site: Path, size: 
     assert page.query_selector(".dlmo-chart svg")
     assert not page.evaluate("document.documentElement.scrollWidth > window.innerWidth")
     hostile = tab.open(by_value(site, "size is 3"))
-    assert "<b>`x`|$y$" in hostile.inner_text(".dlmo-rerun")
+    assert HOSTILE in hostile.inner_text(".dlmo-rerun")
     index = tab.open("index.html")
     links = index.query_selector_all(".bd-article a[href*='saying-']")
     assert [link.inner_text() for link in links] == ["A chapter", "A chapter"]
     links[0].click()
     assert index.title().startswith("A chapter")
     assert (tab.foreign, tab.errors) == ([], [])
+
+
+def test_the_line_on_the_page_can_be_pasted(site: Path) -> None:
+    text = (site / "html" / by_value(site, "size is 3")).read_text("utf-8")
+    head = text[text.index("dlmo-rerun") :]
+    shown = unescape(re.sub("<[^>]*>", "", head[head.index("<pre>") : head.index("</pre>")]))
+    assert shlex.split(shown) == ["dlmo", "run", "saying", "-p", f"name={HOSTILE}"]
+
+
+def test_a_rerun_cites_and_leads_to_other_chapters_as_the_book_does(site: Path) -> None:
+    text = (site / "html" / by_value(site, "size is 7")).read_text("utf-8")
+    paragraph = text[text.index("<p>As ") :].partition("</p>")[0]
+    assert 'href="bibliography.html#' in paragraph
+    said = unescape(re.sub("<[^>]*>", "", paragraph))
+    assert re.fullmatch(r"As Lee et al\. \[2022\] say, see Quantization, the claims\.", said), said
+    works = (site / "html/bibliography.html").read_text("utf-8")
+    assert "A Method of Deep Learning Model Optimization" in works
 
 
 def test_a_notebook_of_somebody_else_is_left_alone(site: Path) -> None:
@@ -111,6 +139,7 @@ def test_a_notebook_of_somebody_else_is_left_alone(site: Path) -> None:
 
 def test_the_repository_stays_as_it_is(site: Path) -> None:
     assert {file.name for file in site.parent.iterdir()} == {"saying.ipynb", "out"}
+    assert {file.name for file in site.iterdir() if file.suffix != ".ipynb"} == {"html", ".site"}
 
 
 @pytest.mark.usefixtures("pageless")
@@ -205,6 +234,25 @@ def test_a_path_holds_whatever_folder_the_chapter_runs_in(
     assert given["dataset"] == f"{tmp_path}/my images[size=64]"
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"name": 'two  words, "it\'s" [x]', "size": 5},
+        {"names": ["NQ", "F16"]},
+        {"names": ["a,b", "it's"], "name": ""},
+        {"names": ["7", "true"]},
+        {"names": []},
+    ],
+)
+def test_the_line_that_runs_it_again_says_the_same(chapter: Path, given: dict[str, Any]) -> None:
+    declared = execute.parameters(chapter)
+    changed = {name: (value, declared[name].default) for name, value in given.items()}
+    one = reruns.Rerun(chapter, "A chapter", "saying", changed, "", 0)
+    words = shlex.split(one.command)
+    assert words[:3] == ["dlmo", "run", "saying"] and set(words[3::2]) == {"-p"}
+    assert command._values(chapter, declared, {}, options.pairs(words[4::2])) == given
+
+
 # Trouble ----------------------------------------------------------------------------------------
 
 
@@ -229,6 +277,25 @@ def test_two_runs_at_once_on_one_output_are_refused(
         other.wait()
     # Whoever was killed holds nothing.
     assert dlmo("run", chapter, "-o", target).code == 0
+
+
+def test_a_run_says_how_far_it_is_and_an_interrupt_leaves_nothing(tmp_path: Path) -> None:
+    cell = """import sys, time
+for line in ("noise", "[1/2] half of it", "dlmo: the rest"):
+    print(line, file=sys.stderr, flush=True)
+time.sleep(size)"""
+    slow = notebook(tmp_path / "slow.ipynb", cell, declared=DECLARED)
+    program = "import sys; from dlmo import cli; sys.exit(cli.run_command(sys.argv[1:]))"
+    line = [sys.executable, "-c", program, "run", str(slow), "-p", "size=300", "-o", "out"]
+    with subprocess.Popen(line, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        said = [process.stderr.readline() for _ in range(2)]
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+    assert said == ["[1/2] half of it\n", "dlmo: the rest\n"]
+    assert rest == "dlmo: stopped; what was finished is kept, the same command goes on\n"
+    assert process.returncode == 130
+    assert {file.name for file in (tmp_path / "out").iterdir()} == {".site"}
 
 
 def test_a_failing_chapter_is_one_line_and_the_earlier_page_stays(

@@ -7,6 +7,10 @@ from difflib import get_close_matches
 class UserError(Exception):
     """What a user gave can't be used. The message is one line: what is wrong, where, what to do."""
 
+    def _render_traceback_(self) -> list[str]:
+        """Return what IPython shows below a cell: where in the library it arose helps nobody."""
+        return [f"error: {self}"]
+
 
 class ImpossibleError(Exception):
     """A trial that cannot be had, and the reason: it becomes a record, and the book shows it."""

@@ -1,7 +1,10 @@
 """Run one chapter with papermill: parameters checked, time limited, failures named."""
 
 import ast
+import asyncio
 import os
+import re
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -13,6 +16,8 @@ from typing import Any
 import nbformat
 import papermill
 from jupyter_client.kernelspec import NoSuchKernel
+from jupyter_client.manager import AsyncKernelManager
+from jupyter_core.utils import ensure_event_loop
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
@@ -94,6 +99,7 @@ def execute(
     parameters: Mapping[str, Any],
     *,
     limit: float | None = LIMIT,
+    progress: bool = False,
 ) -> Path:
     """Execute a chapter and write the executed copy; the chapter itself stays as it is.
 
@@ -102,6 +108,7 @@ def execute(
         output: where the executed copy goes; its folder is made, an older copy replaced at the end.
         parameters: values for parameters that the chapter declares; the others keep their default.
         limit: seconds for the whole chapter, None for as long as it takes.
+        progress: whether to say on standard error what the chapter's measuring says.
 
     Returns:
         The path of the executed copy.
@@ -110,33 +117,97 @@ def execute(
         ChapterError: a cell raised, the time ran out, or the kernel died. What had been executed by
             then is beside `output`, with `.failed.ipynb` at its end.
         UserError: a parameter is unknown or of the wrong type.
+        KeyboardInterrupt: a person interrupted; the kernel has ended, and nothing is left behind.
     """
     check(chapter, parameters)
     output.parent.mkdir(parents=True, exist_ok=True)
     partial = output.with_name(f".{output.stem}.{os.getpid()}.ipynb")
+    failed = output.with_name(f"{output.stem}.failed.ipynb")
     try:
-        _run(chapter, partial, dict(parameters), limit)
+        _run(chapter, partial, dict(parameters), limit, progress)
     except ChapterError as error:
-        failed = output.with_name(f"{output.stem}.failed.ipynb")
         if partial.exists():
             partial.replace(failed)
         raise ChapterError(f"{error} (as far as it came: {failed})") from error
-    partial.replace(output)
+    else:
+        partial.replace(output)
+        failed.unlink(missing_ok=True)
+    finally:
+        partial.unlink(missing_ok=True)
     return output
 
 
-def _run(chapter: Path, output: Path, values: dict[str, Any], limit: float | None) -> None:
+class _Manager(AsyncKernelManager):
+    """Remembers the latest of its kind, and its client, for `_interruptible`."""
+
+    latest: "_Manager | None" = None
+    listening: Any = None
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        _Manager.latest = self
+
+    def client(self, **settings: Any) -> Any:
+        self.listening = super().client(**settings)
+        return self.listening
+
+    async def end(self) -> None:
+        """End the kernel at once, if it has not ended, and the threads that listen to it."""
+        if not self.has_kernel:
+            return
+        if self.listening:
+            self.listening.stop_channels()
+        await self.shutdown_kernel(now=True)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let an interrupt end the kernel and what waits for it.
+
+    papermill ends a kernel that is at work, not one that is being started, and then Python never
+    ends. And nbclient's tasks stay: asyncio would complain of each with a traceback.
+    """
+    loop = ensure_event_loop()
+    usual = loop.get_exception_handler()
+    loop.set_exception_handler(lambda loop, context: None)
+    _Manager.latest = None
+    try:
+        yield
+    except KeyboardInterrupt:
+        # The loop stays silent: what is collected later would complain, too.
+        loop.run_until_complete(_stop())
+        raise
+    except BaseException:
+        loop.set_exception_handler(usual)
+        raise
+    loop.set_exception_handler(usual)
+
+
+async def _stop() -> None:
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    if _Manager.latest:
+        await _Manager.latest.end()
+
+
+def _run(
+    chapter: Path, output: Path, values: dict[str, Any], limit: float | None, progress: bool
+) -> None:
     current: dict[str, int] = {}
     try:
-        with _surroundings() as (settings, trace):
+        with _surroundings() as (settings, trace), _interruptible():
             papermill.execute_notebook(
                 chapter,
                 output,
                 values,
                 cwd=chapter.parent,
                 progress_bar=False,
+                stderr_file=_Progress() if progress else None,
                 start_timeout=180,
                 config=settings,
+                kernel_manager_class=_Manager,
                 timeout_func=_countdown(limit),
                 on_cell_start=lambda cell, cell_index: current.update(index=cell_index),
             )
@@ -157,6 +228,24 @@ def _run(chapter: Path, output: Path, values: dict[str, Any], limit: float | Non
         raise ChapterError(f"chapter {chapter.stem}: {error}; is the machine busy?") from None
     except NoSuchKernel as error:
         raise ChapterError(f"chapter {chapter.stem}: there is no such kernel: {error}") from None
+
+
+class _Progress:
+    """Passes on what of a kernel's standard error is progress, not TensorFlow's noise."""
+
+    _SAID = re.compile(r"dlmo: |\[\d+/\d+\] ")
+
+    def __init__(self) -> None:
+        self._rest = ""
+
+    def write(self, text: str) -> None:
+        *lines, self._rest = (self._rest + text).split("\n")
+        for line in lines:
+            if self._SAID.match(line):
+                print(line, file=sys.stderr, flush=True)
+
+    def flush(self) -> None:
+        """Do nothing: each line goes out at once."""
 
 
 def _note(output: Path, trace: Path) -> None:
@@ -207,7 +296,8 @@ def _surroundings() -> Iterator[tuple[Config, Path]]:
         Sockets are files where the path is short enough for them, since ports can be listened to
         by everybody on the machine.
     """
-    with tempfile.TemporaryDirectory() as folder:
+    # A kernel that is killed may write for a moment yet.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         trace = Path(folder, "trace.txt")
         ours = {
             tracing.VARIABLE: str(trace),

@@ -1,6 +1,7 @@
 """From an executed chapter to what its page shows of it."""
 
 import html
+import re
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,23 @@ def _table(declared: list[Parameter], given: dict[str, Any]) -> NotebookNode:
 
 def _row(parameter: Parameter, given: dict[str, Any]) -> str:
     value = given.get(parameter.name, parameter.default)
-    changed = f" (default `{parameter.default!r}`)" if value != parameter.default else ""
+    changed = f" (default {code(repr(parameter.default))})" if value != parameter.default else ""
     meaning = html.escape(parameter.help).replace("|", "\\|")
-    return f"| `{parameter.name}` | `{value!r}`{changed} | {meaning} |"
+    return f"| {code(parameter.name)} | {code(repr(value))}{changed} | {meaning} |"
+
+
+def code(text: str) -> str:
+    """Return a text as code for a cell of a Markdown table, whatever is in it.
+
+    In tags of HTML its quotes would be made typographic.
+    """
+    said = " ".join(text.splitlines()).replace("|", "\\|")
+    mark = fence(said, 1)
+    apart = " " if not said or said[0] in "` " or said[-1] in "` " else ""
+    return f"{mark}{apart}{said}{apart}{mark}"
+
+
+def fence(text: str, least: int) -> str:
+    """Return as many backticks as it takes to enclose a text, the fewest given."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    return "`" * max(least, longest + 1)

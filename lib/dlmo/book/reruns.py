@@ -7,7 +7,9 @@ site has the book's configuration, and can be built again from the notebooks.
 import html
 import json
 import os
+import re
 import shlex
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -19,7 +21,7 @@ import nbformat
 import yaml
 from filelock import FileLock, Timeout
 
-from dlmo import paths
+from dlmo import paths, recipes
 from dlmo.book import page
 from dlmo.book.execute import Parameter, execute, parameters
 from dlmo.errors import UserError
@@ -35,6 +37,7 @@ HTML = "html"
 """The folder of the pages, in a folder of reruns."""
 
 _INSIDE = ".site"
+_WORKS = "bibliography"
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,7 @@ def run(chapter: Path, target: Path, values: Mapping[str, Any]) -> Path:
         UserError: another run writes the same target, a parameter makes no sense, or a cell failed.
     """
     with _alone(target):
-        execute(chapter, target, values, limit=None)
+        execute(chapter, target, values, limit=None, progress=True)
         return build(target.parent) / f"{target.stem}.html"
 
 
@@ -200,11 +203,13 @@ def write_source(
         index: the first page, in MyST.
     """
     _write(source / "_config.yml", _configuration())
-    toc = {
-        "format": "jb-book",
-        "root": "index",
-        "chapters": [{"file": name, "title": titles[name]} for name in pages],
-    }
+    listed = [{"file": name, "title": titles[name]} for name in pages]
+    if any("{cite" in text for text in pages.values()):
+        # A citation is shown only where the work is listed.
+        works = (paths.ROOT / f"chapters/{_WORKS}.md").read_text("utf-8")
+        _write(source / f"{_WORKS}.md", works)
+        listed.append({"file": _WORKS})
+    toc = {"format": "jb-book", "root": "index", "chapters": listed}
     _write(source / "_toc.yml", yaml.safe_dump(toc, sort_keys=False))
     _write(source / "index.md", index)
     for old in source.glob("*.ipynb"):
@@ -234,6 +239,8 @@ def sphinx(source: Path, output: Path) -> None:
             doctreedir=str(source.parent / "doctrees"),
             really_quiet=True,
         )
+    # myst-nb puts what it executes there, and here it executes nothing.
+    shutil.rmtree(output.parent / "jupyter_execute", ignore_errors=True)
     if failed:
         last = next((line for line in reversed(said.getvalue().splitlines()) if line.strip()), "")
         raise UserError(f"the page could not be built: {last.strip() or failed}")
@@ -290,7 +297,46 @@ def shown(one: Rerun) -> str:
     cell = nbformat.v4.new_markdown_cell(_head(one))
     cell["id"] = "rerun-head"
     notebook.cells.insert(page.below_title(notebook), cell)
+    for each in notebook.cells:
+        if each.cell_type == "markdown":
+            each.source = _linked(each.source, pages(one.notebook.parent))
     return nbformat.writes(notebook)
+
+
+_LINK = re.compile(
+    r"\[(?P<text>[^][]*)\]\((?:chapters/)?(?P<link>\w+)(?:\.ipynb|\.md)?\)|\{doc\}`(?P<doc>\w+)`"
+)
+
+
+def _linked(source: str, here: Path) -> str:
+    """Let links to other chapters lead to the book, which is not part of this site.
+
+    Args:
+        source: Markdown.
+        here: the folder of the page.
+    """
+
+    def link(found: re.Match[str]) -> str:
+        name = found["link"] or found["doc"]
+        title = _title_of(name)
+        if title is None:
+            return found[0]
+        said = found["text"] or _plain(title)
+        where = paths.ROOT / f"_build/html/chapters/{name}.html"
+        if not where.exists():
+            return said
+        return f'<a href="{html.escape(os.path.relpath(where, here))}">{said}</a>'
+
+    return _LINK.sub(link, source)
+
+
+def _title_of(chapter: str) -> str | None:
+    """Return the title of a chapter of the book; nothing if there is none of that name."""
+    text, notebook = (paths.ROOT / f"chapters/{chapter}{end}" for end in (".md", ".ipynb"))
+    if text.exists():
+        first = text.read_text("utf-8").partition("\n")[0]
+        return first.removeprefix("# ").strip()
+    return _title(nbformat.read(notebook, as_version=4), chapter) if notebook.exists() else None
 
 
 def _head(one: Rerun) -> str:
@@ -311,11 +357,18 @@ def _head(one: Rerun) -> str:
         f"{said} {_original(one)}",
         *(table if one.changed and not one.sweep else []),
         "",
-        f"Executed {one.started.replace('T', ' at ')} (UTC) in {one.seconds:.0f} s. Run it again: "
-        f"<code>{html.escape(one.command)}</code>",
+        f"Executed {one.started.replace('T', ' at ')} (UTC) in {one.seconds:.0f} s. Run it again:",
+        "",
+        *_block(one.command),
         ":::",
     ]
     return "\n".join(lines)
+
+
+def _block(text: str) -> list[str]:
+    """Return a block that shows a text as it is, without typographic quotes, to be copied."""
+    fence = page.fence(text, 3)
+    return [f"{fence}text", text, fence]
 
 
 def _original(one: Rerun) -> str:
@@ -329,16 +382,25 @@ def _original(one: Rerun) -> str:
 def code(value: Any) -> str:
     """Return a value for a cell of a Markdown table, whatever is in it."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    escaped = html.escape(text).replace("|", "&#124;").replace("\n", " ")
-    for mark in "`*_$[]{}\\":
-        escaped = escaped.replace(mark, f"&#{ord(mark)};")
-    return f"<code>{escaped}</code>"
+    return page.code(text)
 
 
 def _word(value: Any) -> str:
+    """Return a value as `dlmo run -p` reads it: a list by its commas, where that says the same."""
+    if isinstance(value, str):
+        return value
     if isinstance(value, list):
-        return ",".join(map(str, value))
-    return str(value)
+        word = ",".join(map(str, value))
+        if value and [_meant(part) for part in word.split(",")] == value:
+            return word
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _meant(word: str) -> Any:
+    try:
+        return recipes.value(word)
+    except UserError:
+        return None
 
 
 def _short(text: str, longest: int = 60) -> str:

@@ -13,6 +13,7 @@ import pandas as pd
 
 from dlmo import recipes, records
 from dlmo.chapter.asked import SWEEPS, Asked, changed
+from dlmo.errors import UserError
 from dlmo.trials import Trial
 
 if TYPE_CHECKING:
@@ -163,23 +164,28 @@ def _measure(missing: list[Trial], asked: Asked) -> None:
     from psutil import cpu_count
 
     from dlmo import laboratory
-    from dlmo.laboratory import latency
+    from dlmo.laboratory import latency, outlook
 
     wanted = [*missing, *(trial.sibling(latency.BASELINE) for trial in missing)]
     made = laboratory.plan(wanted)
     _say(f"{len(missing)} of {len(asked.trials)} trials are not measured yet: measuring them.")
-    if made.missing and _answers():
-        _agree(made, cpu_count() or 1)
-    done = laboratory.measure(wanted, with_latency=False, watch=_Watch())
+    cores = cpu_count() or 1
+    costs = _agreed(made, cores) if made.missing and _answers() else {}
+    watch = outlook.Lines(outlook.Outlook(costs, cores))
+    done = laboratory.measure(wanted, with_latency=False, watch=watch)
     if asked.latency:
+        _say("Measuring latencies: up to a minute for each technique's kernels.")
         latency.measure(done, seconds=LATENCY_SECONDS.get(asked.profile, 60.0))
 
 
-def _agree(made: "Plan", cores: int) -> None:
+def _agreed(made: "Plan", cores: int) -> dict[str, float]:
     """Say what a plan costs, and ask where that is more than a few minutes.
 
+    Returns:
+        Seconds of training by key.
+
     Raises:
-        KeyboardInterrupt: the answer is no.
+        UserError: the answer is no.
     """
     from dlmo.laboratory import cost
 
@@ -187,7 +193,8 @@ def _agree(made: "Plan", cores: int) -> None:
     seconds = cost.total(made.missing, costs, cores)
     _say(f"That takes about {max(1, round(seconds / 60))} min of training.")
     if (seconds > ASK_FROM or cost.unknown(made, costs)) and not _yes():
-        raise KeyboardInterrupt("nothing was measured")
+        raise UserError('nothing was measured; measure = "never" shows what is recorded')
+    return costs
 
 
 def _answers() -> bool:
@@ -209,17 +216,4 @@ def _yes() -> bool:
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
-
-
-class _Watch:
-    """Says which node is at work, a line whenever that changes."""
-
-    def __init__(self) -> None:
-        self._said: str | None = None
-
-    def __call__(self, made: "Plan", running: dict, done: set[str]) -> None:
-        line = f"[{len(done)}/{len(made.missing)}] " + ", ".join(n.label for n in running.values())
-        if running and line != self._said:
-            self._said = line
-            _say(line)
+    print(f"dlmo: {line}", file=sys.stderr, flush=True)
