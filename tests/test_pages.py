@@ -293,8 +293,8 @@ def test_the_decision_keeps_its_limit_and_reports_the_test_images(found):
     assert said.endswith(f"Whether TFLite Micro runs it is {text.MISSING}.")
     shown = cells(decisions.table(made, [30, 100, 10]))
     assert list(shown["Limit (KB)"]) == 2 * ["10", "30 to 100"]
-    latencies = shown.set_index("Runs on")["Latency (ratio to NQ)"]
-    assert set(latencies["microcontroller"]) == {text.NONE, text.MISSING}
+    latencies = shown.set_index("Runs on")["Latency (ratio)"]
+    assert set(latencies["TFLite Micro"]) == {text.NONE, text.MISSING}
 
 
 def test_a_file_that_tflite_micro_refuses_is_not_what_a_microcontroller_is_advised(found):

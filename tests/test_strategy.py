@@ -181,7 +181,7 @@ def test_without_records_nothing_is_recommended() -> None:
 @pytest.mark.parametrize(
     ("limits", "service", "advised"),
     [
-        (Limits(), "low-end", "PRQ"),
+        (Limits(flash=10**9), "low-end", "PRQ"),
         (Limits(accuracy=0.1), "low-end", "PRQ"),
         (Limits(latency=2), "mid-end", "PRN"),
         (Limits(latency=2, accuracy=0.1), "high-end", "F16 or PRN"),
@@ -190,6 +190,10 @@ def test_without_records_nothing_is_recommended() -> None:
 def test_the_papers_advice_is_said(limits: Limits, service: str, advised: str) -> None:
     said = strategy.advise(drawn(0), limits).paper
     assert said.startswith(f"The paper would call this a {service} service and advise {advised}.")
+
+
+def test_without_limits_no_service_is_named() -> None:
+    assert strategy.advise(drawn(0), Limits()).paper == strategy.WORDS["unlimited"]
 
 
 def test_the_papers_services_are_all_answered() -> None:

@@ -17,7 +17,7 @@ KB = 1000
 """Bytes of a KB, as the paper counts."""
 
 
-DEVICES: dict[Runtime, str] = {"linux": "Linux", "microcontroller": "microcontroller"}
+DEVICES: dict[Runtime, str] = {"linux": "Linux", "microcontroller": "TFLite Micro"}
 """How the table names what runs a file: LiteRT, or TFLite Micro, which refuses some files."""
 
 
@@ -77,26 +77,23 @@ def table(decisions: Decisions, limits: Sequence[int]) -> Table:
     return style
 
 
-_NUMBERS = ["Size (KB)", "RAM (KB)", "Accuracy (%)", "Latency (ratio to NQ)", "Seeds"]
-_MEASURED = MISSING.removeprefix("not yet ") + " yet"
+_NUMBERS = ["Size (KB)", "RAM (KB)", "Accuracy (%)", "Latency (ratio)"]
 
 
 def _line(runtime: Runtime, limits: Sequence[int], one: Candidate | None) -> dict[str, str]:
     reach = " to ".join(dict.fromkeys(f"{kb:,}" for kb in (limits[0], limits[-1])))
     head = {"Runs on": DEVICES[runtime], "Limit (KB)": reach}
     if one is None:
-        nothing = f"nothing so small is {_MEASURED}"
-        return head | {"Use": nothing} | dict.fromkeys(_NUMBERS, text.NONE)
+        return head | {"Use": MISSING} | dict.fromkeys(_NUMBERS, text.NONE)
     ram = one.ram(runtime)
     # Latencies are measured on Linux.
-    unknown = MISSING if one.latency is None or runtime != "linux" else ""
+    unknown = MISSING if one.latency is None else text.NONE if runtime != "linux" else ""
     return head | {
         "Use": _short(one),
         "Size (KB)": text.kb(one.flash),
         "RAM (KB)": MISSING if ram is None else text.kb(ram),
         "Accuracy (%)": _accuracy(one),
-        "Latency (ratio to NQ)": unknown or text.ratio(one.latency or 0),
-        "Seeds": str(one.seeds),
+        "Latency (ratio)": unknown or text.ratio(one.latency or 0),
     }
 
 

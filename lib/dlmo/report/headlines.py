@@ -31,7 +31,7 @@ def taught(found: Overview) -> str:
     gains = [printed_gain(name, *pair) for name in networks for pair in PAIRS]
     pairs = [paired(one[new], one[old]) for one in found.measured for old, new in PAIRS]
     printed = [gain for gain in gains if gain is not None]
-    return _said("With a teacher less without", printed, pairs)
+    return _said("Accuracy with a teacher, less that without", printed, pairs)
 
 
 def _printed(one: Comparison, name: str, other: str) -> list[float]:

@@ -113,6 +113,7 @@ WORDS: dict[str, str] = {
     "without": "Without the limit on {what}: {other}.",
     "nothing": "nothing that is measured",
     "service": "The paper would call this a {service} service and advise {advice}.",
+    "unlimited": "The paper advises by a service's limits; here there are none.",
     "same": "That is what is recommended here.",
     "kept": (
         "{name} keeps the limits here, with {flash} of flash; it differs from the recommended one "
@@ -340,12 +341,15 @@ def difference(pair: Pair) -> str:
     return text.difference_with_interval(Interval(pair.difference, low, high, 1))
 
 
-def service(limits: Limits) -> str:
+def service(limits: Limits) -> str | None:
     """Return which of the paper's services limits stand for (paper, Section 4.3).
 
     Low-end services are not sensitive to delay, mid-end ones are, and high-end ones need accuracy
-    besides.
+    besides. Where nothing is limited it is none of them.
     """
+    wanted = (limits.flash, limits.ram, limits.latency, limits.accuracy)
+    if wanted == (None, None, None, None):
+        return None
     if limits.latency is None:
         return "low-end"
     return "mid-end" if limits.accuracy is None else "high-end"
@@ -431,6 +435,8 @@ class _Judged:
 
     def paper(self) -> str:
         name = service(self.limits)
+        if name is None:
+            return WORDS["unlimited"]
         advised = [one for one in self.pool if one.technique in PAPER[name]]
         said = WORDS["service"].format(service=name, advice=text.listing(PAPER[name], "or"))
         return f"{said} {self._as_here(advised)}"

@@ -188,12 +188,15 @@
     }
 
     service() {
-      if (this.limits.latency == null) return "low-end";
-      return this.limits.accuracy == null ? "mid-end" : "high-end";
+      const { flash, ram, latency, accuracy } = this.limits;
+      if ([flash, ram, latency, accuracy].every((limit) => limit == null)) return null;
+      if (latency == null) return "low-end";
+      return accuracy == null ? "mid-end" : "high-end";
     }
 
     paper() {
       const service = this.service();
+      if (service === null) return this.words.unlimited;
       const names = this.data.paper[service];
       const advised = this.pool.filter((one) => names.includes(one.technique));
       const said = fill(this.words.service, { service, advice: listing(names, "or") });
