@@ -104,7 +104,8 @@ def test_a_rerun_is_a_page_that_says_what_differs(visit: Any, site: Path, size: 
     assert page.query_selector(".dlmo-chart svg")
     assert not page.evaluate("document.documentElement.scrollWidth > window.innerWidth")
     hostile = tab.open(by_value(site, "size is 3"))
-    assert HOSTILE in hostile.inner_text(".dlmo-rerun")
+    shown = " ".join(hostile.inner_text(".dlmo-rerun").split())
+    assert " ".join(HOSTILE.split()) in shown.split("Run it again")[0]
     index = tab.open("index.html")
     links = index.query_selector_all(".bd-article a[href*='saying-']")
     assert [link.inner_text() for link in links] == ["A chapter", "A chapter"]
