@@ -56,14 +56,12 @@ def inspect(file: str) -> dict[str, Any]:
 
 def _facts(path: Path, model: keras.Model) -> dict[str, Any]:
     weights = model.get_weights()
-    kernels = [weight for weight in weights if weight.ndim > 1]
-    total = sum(kernel.size for kernel in kernels)
     return {
         "bytes": sum(one.stat().st_size for one in own.files(path)),
         "parameters": networks.parameters(model),
         "not_finite": int(sum(np.count_nonzero(~np.isfinite(weight)) for weight in weights)),
         "macs": networks.macs(model),
-        "sparsity": 1 - sum(map(np.count_nonzero, kernels)) / total if total else None,
+        "sparsity": own.sparsity(model),
         "weights": sorted({str(weight.dtype) for weight in weights}),
         "input": list(model.input_shape[1:]),
         "output": list(model.output_shape[1:]),

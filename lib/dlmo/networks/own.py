@@ -330,14 +330,15 @@ def layers(model: keras.Model) -> list[dict[str, Any]]:
             "output": "×".join(str(one or "any") for one in layer.output_shape[1:]),
             "parameters": int(layer.count_params()),
             "macs": layer_macs(layer),
-            "sparsity": _zeros(layer),
+            "sparsity": sparsity(layer),
         }
         for layer in model.layers
         if not isinstance(layer, keras.layers.InputLayer)
     ]
 
 
-def _zeros(layer: keras.layers.Layer) -> float | None:
-    kernels = [weight for weight in layer.get_weights() if weight.ndim > 1]
+def sparsity(of: keras.Model | keras.layers.Layer) -> float | None:
+    """Return the share of zeros in the kernels of a layer or a model; None where it has none."""
+    kernels = [weight for weight in of.get_weights() if weight.ndim > 1]
     total = sum(kernel.size for kernel in kernels)
     return 1 - sum(map(np.count_nonzero, kernels)) / total if total else None

@@ -81,8 +81,7 @@ _NUMBERS = ["Size (KB)", "RAM (KB)", "Accuracy (%)", "Latency (ratio)"]
 
 
 def _line(runtime: Runtime, limits: Sequence[int], one: Candidate | None) -> dict[str, str]:
-    reach = " to ".join(dict.fromkeys(f"{kb:,}" for kb in (limits[0], limits[-1])))
-    head = {"Runs on": DEVICES[runtime], "Limit (KB)": reach}
+    head = {"Runs on": DEVICES[runtime], "Limit (KB)": text.span(limits, "{:,}".format)}
     if one is None:
         return head | {"Use": MISSING} | dict.fromkeys(_NUMBERS, text.NONE)
     ram = one.ram(runtime)

@@ -4,7 +4,7 @@ Each names the cases that it counts, so that a reader can look them up; where no
 yet, it says so. `sentences` has those about one network on one dataset.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from dlmo import paper, sources
 from dlmo.report import text
@@ -104,10 +104,9 @@ def _once(found: Overview, names: Sequence[str], other: str) -> str:
         return ""
     places = dict.fromkeys(place(one, found) for _, one, _ in once)
     gaps = [less.interval.estimate for _, _, less in once]
-    reach = dict.fromkeys(text.points(gap) for gap in (min(gaps), max(gaps)))
     return (
         f"Trained once, which decides nothing, {text.listing(places)} "
-        f"{'differs' if len(places) == 1 else 'differ'} by {' to '.join(reach)} points "
+        f"{'differs' if len(places) == 1 else 'differ'} by {text.span(gaps, text.points)} points "
         f"({text.listing(dict.fromkeys(name for name, _, _ in once))} less {other})."
     )
 
@@ -224,16 +223,11 @@ def _shares(found: Overview, names: Sequence[str]) -> str:
     both = [(row, base) for row, base in rows if row.measured and base.measured]
     if not both:
         return ""
-    plain = _range([row.bytes / base.bytes for row, base in both], text.ratio)
-    zipped = _range([row.zipped_bytes / base.zipped_bytes for row, base in both], text.ratio)
+    plain = text.span([row.bytes / base.bytes for row, base in both], text.ratio)
+    zipped = text.span([row.zipped_bytes / base.zipped_bytes for row, base in both], text.ratio)
     measured = dict.fromkeys(row.technique for row, _ in both)
     verb = "takes" if len(measured) == 1 else "take"
     return f"{text.listing(measured)} {verb} {plain} of {PARENT}'s bytes (zipped, {zipped})"
-
-
-def _range(values: Sequence[float], write: Callable[[float], str]) -> str:
-    low, high = write(min(values)), write(max(values))
-    return low if low == high else f"{low} to {high}"
 
 
 @cited
@@ -281,7 +275,7 @@ def _paper_ratios(found: Overview, names: Sequence[str]) -> str:
     if not ratios:
         return ""
     verb = "takes" if len(names) == 1 else "take"
-    said = f"{text.listing(names)} {verb} {_range(ratios, text.times)} times {PARENT}'s time"
+    said = f"{text.listing(names)} {verb} {text.span(ratios, text.times)} times {PARENT}'s time"
     return f"In the paper {said}."
 
 
@@ -295,7 +289,7 @@ def _our_ratios(found: Overview, names: Sequence[str], kernels: str) -> str:
     here = f"Here, {RUNTIMES[kernels]}"
     if not ratios:
         return f"{here}, their latency is {MISSING}."
-    reach = _range([one.estimate for one in ratios], text.ratio)
+    reach = text.span([one.estimate for one in ratios], text.ratio)
     said = text.outcomes(map(_pace, ratios), _PACES, ("takes", "take"), "file")
     return f"{here}, {reach} times: {said}."
 

@@ -41,14 +41,14 @@ def _printed(one: Comparison, name: str, other: str) -> list[float]:
 
 def _said(what: str, printed: Sequence[float], pairs: Iterable[Difference]) -> str:
     known = [pair for pair in pairs if pair.values]
-    theirs = [f"{_reach(printed)} points in the paper"] if printed else []
-    ours = f"{_reach([pair.interval.estimate for pair in known])} points here" if known else ""
+    theirs = [f"{text.span(printed, text.points)} points in the paper"] if printed else []
+    ours = (
+        f"{text.span([pair.interval.estimate for pair in known], text.points)} points here"
+        if known
+        else ""
+    )
     ours = ours or f"{text.MISSING} here"
     return f"{what}: {', '.join([*theirs, ours])}. {_decided(known)}".rstrip()
-
-
-def _reach(values: Sequence[float]) -> str:
-    return " to ".join(dict.fromkeys(text.points(value) for value in (min(values), max(values))))
 
 
 _WORDS: dict[Word, str] = {

@@ -102,7 +102,7 @@ def distilled(found: Overview, suspects: Collection[Mark] = ()) -> Table:
         | _gain(one, before, after, suspects)
         for before, after in PAIRS
         for one in part
-        if _in_table_14(one.network, after) or one[after].measured
+        if _wanted(one, after)
     ]
     caption = "Table 14 of the paper, without and with distillation on CIFAR-10, beside ours"
     return _wide(lines, f"{caption} (profile {part[0].profile}).", "paper-14")

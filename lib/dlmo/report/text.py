@@ -7,7 +7,7 @@ in as bytes and go out as KB of 1000 bytes. Spaces before units don't break; a m
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from dlmo.report.statistics import MARGIN, Interval, Word
@@ -154,6 +154,11 @@ def outcomes(
         return f"{whole} {next(iter(parts.values()))}"
     each = (f"{number_word(counts[one])} {how}" for one, how in parts.items())
     return f"of {count(total, thing)}, {listing(each)}"
+
+
+def span(values: Sequence[float], write: Callable[[float], str]) -> str:
+    """Return from where to where values reach, one word where both ends read the same."""
+    return " to ".join(dict.fromkeys(write(value) for value in (min(values), max(values))))
 
 
 def listing(words: Iterable[str], link: str = "and") -> str:
