@@ -214,9 +214,10 @@ def test_a_sentence_stays_a_plain_string_where_it_rests_on_nothing():
 def test_glue_keeps_the_sources_beside_the_value(monkeypatch):
     shown: list[Any] = []
     monkeypatch.setattr("IPython.display.display", lambda *_, **given: shown.append(given))
-    chapter.glue(a=cited.Cited("71 %", ["k2", "k1"]), b="plain", c=3)
+    nothing = cited.Cited("", ["k3"])
+    chapter.glue(a=cited.Cited("71 %", ["k2", "k1"]), b="plain", c=3, d=nothing)
     names = {one["metadata"]["scrapbook"]["name"]: one["metadata"]["sources"] for one in shown}
-    assert names == {"a": ["k1", "k2"], "b": [], "c": []}
+    assert names == {"a": ["k1", "k2"], "b": [], "c": [], "d": []}
 
 
 def test_glue_is_read_below_its_cell_in_an_editor_and_not_on_the_page(tmp_path):

@@ -28,6 +28,8 @@ def _paste(name: str, value: str | float) -> None:
 
     scrapbook = {"name": name, "mime_prefix": GLUE_PREFIX}
     said = repr(str(value) if isinstance(value, str) else value)
-    metadata = {"scrapbook": scrapbook, "sources": list(cited.of(value))}
+    # Where nothing is said, a mark that leads to the sources would stand alone.
+    sources = [] if value == "" else list(cited.of(value))
+    metadata = {"scrapbook": scrapbook, "sources": sources}
     shown = {f"{GLUE_PREFIX}text/plain": said, "text/markdown": f"`{name}`: {value}"}
     display(shown, raw=True, metadata=metadata)
