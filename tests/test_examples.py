@@ -10,12 +10,19 @@ from PIL import Image
 
 import make_models
 from dlmo import cli, datasets, paths, records
-from dlmo.book import reruns
+from dlmo.book import execute, reruns
 
 PAGE = (paths.ROOT / "chapters/for_rerunners.md").read_text("utf-8")
 LINES = re.findall(r"^\$ dlmo (.+)$", PAGE, re.MULTILINE)
 RUNS = [line for line in LINES if line.startswith("run ")]
 OTHERS = [line for line in LINES if not line.startswith("run ")]
+
+CHAPTERS = sorted(
+    path.stem
+    for path in (paths.ROOT / "chapters").glob("*.ipynb")
+    if "dataset" in execute.parameters(path)
+)
+"""The chapters that are about one dataset."""
 
 
 FURTHER = {"sweep": ["--no-cost"], "replay": ["--dry-run"]}
@@ -87,6 +94,19 @@ def test_a_worked_example_becomes_a_page(
         assert html.count("<figure><img") == 3 and "eins – uno" in html and "二" in html
     if "my.keras" in line:
         assert "my.keras on digits" in html
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_every_chapter_about_a_dataset_takes_own_images(
+    user: Path, chapter: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own_folders(user, monkeypatch)
+    given = ["-p", "dataset=photos", "-p", "profile=smoke", "-p", "live=false"]
+    assert cli.run_command(["run", chapter, *given, "-o", "every", "--yes"]) == 0
+    latest = reruns.every(Path("every"))[0]
+    html = (user / f"every/html/{latest.notebook.stem}.html").read_text("utf-8")
+    assert "eins – uno" in html and "on photos" in html
 
 
 @pytest.mark.parametrize("line", OTHERS)

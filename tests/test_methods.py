@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from scipy import stats
 
 import make_records
@@ -254,6 +255,30 @@ def test_the_dense_layer_of_qat_is_coarser_than_that_of_fiq(files):
     said = aware.simulated_sentence(aware.simulated(files), files)
     assert said.startswith("All 13,912 weights")
     assert "layer 4 (fully connected) has one range for the whole tensor" in said
+
+
+def test_a_conversion_without_images_leaves_floats_in_the_middle_of_a_file():
+    found = chapter.converted()
+    within = {way: _floats_within(one) for way, one in found.items()}
+    assert within["without images"] and not within["with images"]
+    shown = aware.fallback_table(found).data.set_index("Converted")
+    assert shown.loc["with images", "of these, with floats"] == 0
+    assert "MUL" in shown.loc["without images", "Which"]
+    count = int(shown.loc["without images", "of these, with floats"])
+    assert text.count(count, "float operator") in aware.fallback_sentence(found)
+
+
+def _floats_within(found: deployable.Deployable) -> set[int]:
+    """Return the float tensors that LiteRT knows besides the network's input and output."""
+    interpreter = Interpreter(
+        model_content=found.data,
+        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+    )
+    ends = interpreter.get_input_details() + interpreter.get_output_details()
+    floats = {
+        one["index"] for one in interpreter.get_tensor_details() if one["dtype"] is np.float32
+    }
+    return floats - {one["index"] for one in ends}
 
 
 def test_histories_begin_where_nq_ended(rows):

@@ -6,6 +6,7 @@ the chapter's own parameters; a plain build of the book never trains. See `measu
 
 from dlmo.chapter.adviser import adviser
 from dlmo.chapter.asked import Asked, ask, notebook, trials
+from dlmo.chapter.fallback import converted
 from dlmo.chapter.fitting import live_arenas, measured
 from dlmo.chapter.glue import glue
 from dlmo.chapter.head import head
@@ -16,6 +17,7 @@ __all__ = [
     "Asked",
     "adviser",
     "ask",
+    "converted",
     "glue",
     "head",
     "live_arenas",

@@ -111,13 +111,17 @@ def _block(x: Tensor, row: _Row, scale: Scale, squeeze: int, zero_gamma: bool) -
     inside = parts.depthwise(inside, row.kernel, row.stride, bias=True)
     inside = _unit(inside, row.activation)
     if row.excite:
-        inside = _squeeze_and_excite(inside, squeeze)
+        inside = squeeze_and_excite(inside, squeeze)
     projected = parts.conv(inside, filters, 1, bias=True)
     inside = parts.normalise(projected, zero=zero_gamma and same_shape)
     return layers.Add()([x, inside]) if same_shape else inside
 
 
-def _squeeze_and_excite(x: Tensor, squeeze: int) -> Tensor:
+def squeeze_and_excite(x: Tensor, squeeze: int = 1) -> Tensor:
+    """Multiply each channel of `x`, [b, h, w, c], by a weight that comes from the means of all.
+
+    Howard et al., 2019, Section 5.3; `squeeze` divides the units between the two dense layers.
+    """
     channels = x.shape[-1]
     units = channels if squeeze == 1 else nearest_eight(channels / squeeze)
     weight = layers.GlobalAveragePooling2D()(x)

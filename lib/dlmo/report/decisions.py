@@ -17,8 +17,11 @@ KB = 1000
 """Bytes of a KB, as the paper counts."""
 
 
-DEVICES: dict[Runtime, str] = {"linux": "Linux", "microcontroller": "TFLite Micro"}
-"""How the table names what runs a file: LiteRT, or TFLite Micro, which refuses some files."""
+DEVICES: dict[Runtime, str] = {
+    "linux": "where LiteRT runs (Linux)",
+    "microcontroller": "on a microcontroller (TFLite Micro)",
+}
+"""How a table's caption names what runs its files; TFLite Micro refuses some that LiteRT runs."""
 
 
 class Decisions:
@@ -63,37 +66,42 @@ def by_limit(rows: pd.DataFrame, dataset: str, limits: Sequence[int]) -> Decisio
 
 
 @cited
-def table(decisions: Decisions, limits: Sequence[int]) -> Table:
-    """Return the recommendations, limits with the same one in one line."""
-    wanted = sorted(set(limits))
-    lines = []
-    for runtime in DEVICES:
-        choices = [(decisions.candidate(kb, runtime), kb) for kb in wanted]
-        for one, some in groupby(choices, key=itemgetter(0)):
-            lines.append(_line(runtime, [kb for _, kb in some], one))
-    caption = f"Which file for which limit of size, on {title(decisions.dataset)}."
-    style = tables.styled(pd.DataFrame(lines), caption=caption, name="by-limit")
-    style.set_properties(subset=["Limit (KB)", *_NUMBERS], **{"text-align": "right"})
+def table(decisions: Decisions, limits: Sequence[int], runtime: Runtime = "linux") -> Table:
+    """Return the recommendations for one runtime, limits with the same one in one line."""
+    choices = [(decisions.candidate(kb, runtime), kb) for kb in sorted(set(limits))]
+    lines = pd.DataFrame(
+        _line(runtime, [kb for _, kb in some], one)
+        for one, some in groupby(choices, key=itemgetter(0))
+    )
+    caption = (
+        f"Which file for which limit of size, on {title(decisions.dataset)}, {DEVICES[runtime]}."
+    )
+    style = tables.styled(lines, caption=caption, name=f"by-limit-{runtime}")
+    style.set_properties(subset=lines.columns.drop("Use"), **{"text-align": "right"})
     return style
 
 
-_NUMBERS = ["Size (KB)", "RAM (KB)", "Accuracy (%)", "Latency (ratio)"]
-
-
 def _line(runtime: Runtime, limits: Sequence[int], one: Candidate | None) -> dict[str, str]:
-    head = {"Runs on": DEVICES[runtime], "Limit (KB)": text.span(limits, "{:,}".format)}
+    """Return one line; latencies are measured on Linux alone."""
+    said = {"Limit (KB)": text.span(limits, "{:,}".format), "Use": MISSING}
+    said |= dict.fromkeys(("Size (KB)", "RAM (KB)", "Accuracy (%)"), text.NONE)
+    if runtime == "linux":
+        said["Latency (ratio)"] = _latency(one)
     if one is None:
-        return head | {"Use": MISSING} | dict.fromkeys(_NUMBERS, text.NONE)
+        return said
     ram = one.ram(runtime)
-    # Latencies are measured on Linux.
-    unknown = MISSING if one.latency is None else text.NONE if runtime != "linux" else ""
-    return head | {
+    return said | {
         "Use": _short(one),
         "Size (KB)": text.kb(one.flash),
         "RAM (KB)": MISSING if ram is None else text.kb(ram),
         "Accuracy (%)": _accuracy(one),
-        "Latency (ratio)": unknown or text.ratio(one.latency or 0),
     }
+
+
+def _latency(one: Candidate | None) -> str:
+    if one is None:
+        return text.NONE
+    return MISSING if one.latency is None else text.ratio(one.latency)
 
 
 def _accuracy(one: Candidate) -> str:

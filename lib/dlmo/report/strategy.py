@@ -91,7 +91,7 @@ class Advice:
 WORDS: dict[str, str] = {
     "empty": f"Which file suits is {text.MISSING}.",
     "choice": (
-        "{name} ({file}): {flash} of flash, {ram}, {test} of the test images right, {latency}."
+        "{name}: {flash} of flash, {ram}, {test} of the test images right, {latency} (file {file})."
     ),
     "none": "Nothing that is measured on {dataset} keeps these limits.",
     "count": (

@@ -42,10 +42,18 @@ def _choice(one: Advice) -> str:
 
 @cited
 def sentences(advice: Mapping[str, Advice]) -> dict[str, str]:
-    """Return for each service what is recommended, why, and how the paper's advice does here."""
-    return {name.replace("-", "_"): _said(one) for name, one in advice.items()}
+    """Return what is said of each service, by `low_end`, `low_end_why` and so on.
+
+    That is what is recommended, why, how the paper's advice does here, and what would change it.
+    """
+    return {
+        f"{service.replace('-', '_')}{part}": said
+        for service, one in advice.items()
+        for part, said in _said(one).items()
+    }
 
 
-def _said(one: Advice) -> str:
-    parts = (one.sentence, one.reason, one.paper, *one.changes[:2])
-    return " ".join(part for part in parts if part)
+def _said(one: Advice) -> dict[str, str]:
+    parts = {"": one.sentence, "_why": one.reason, "_paper": one.paper}
+    parts["_changes"] = " ".join(one.changes)
+    return {part: said or text.begin(f"{text.MISSING}.") for part, said in parts.items()}

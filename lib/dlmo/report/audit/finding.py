@@ -70,7 +70,9 @@ def findings(printed: Printed | None = None) -> list[Finding]:
     return sorted(found, key=lambda one: KINDS.index(one.kind))
 
 
-@cited
 def suspects() -> frozenset[Mark]:
-    """Return every printed cell that cannot be right, by all findings."""
+    """Return every printed cell that cannot be right, by all findings.
+
+    They cite nothing: a mark leads to its finding, and a table that is marked rests on its cells.
+    """
     return frozenset(cell for finding in findings() for cell in finding.cells)

@@ -1,12 +1,14 @@
 """The chapter on quantization-aware training (paper, Section 3.1)."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from dlmo import records
+from dlmo import deployable, records
 from dlmo.arithmetic import simulation
 from dlmo.arithmetic.simulation import Simulated
+from dlmo.deployable import Deployable
 from dlmo.report import comparison, statistics, text
 from dlmo.report.cited import Table, cited
 from dlmo.report.comparison_charts import NothingToDraw
@@ -160,4 +162,44 @@ def judged_sentence(found: pd.DataFrame) -> str:
         "On the validation images the file differs from the simulation's last epoch by "
         f"{text.difference_with_interval(interval)} points "
         f"({text.count(len(found), 'seed')})."
+    )
+
+
+# What stays float ---------------------------------------------------------------------------------
+
+
+def fallback_table(found: Mapping[str, Deployable]) -> Table:
+    """Return for each way in which one network was converted what of its file computes with floats.
+
+    Args:
+        found: the files, by what distinguishes their conversions.
+    """
+    lines = [
+        {
+            "Converted": way,
+            "Size (KB)": text.kb(one.bytes),
+            "Operators": len(one.nodes),
+            "of these, with floats": len(deployable.float_operators(one)),
+            "Which": _counted(one) or text.NONE,
+        }
+        for way, one in found.items()
+    ]
+    return layers.table(pd.DataFrame(lines), "One fake-quantized network, converted in two ways.")
+
+
+def _counted(one: Deployable) -> str:
+    names = Counter(node.name for node in deployable.float_operators(one))
+    return text.listing(f"{name} ({count})" for name, count in names.items())
+
+
+def fallback_sentence(found: Mapping[str, Deployable]) -> str:
+    """Say what the file that kept floats would do on a device, and what it shows of it."""
+    without, with_ = found.values()
+    left = deployable.float_operators(without)
+    if not left:
+        return "Both files compute with integers only."
+    larger = without.bytes / with_.bytes - 1
+    return (
+        f"The converter said nothing of the {text.count(len(left), 'float operator')}; the file is "
+        f"{text.percent(larger)} larger than the one that computes with integers only."
     )
