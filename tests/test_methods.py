@@ -251,6 +251,18 @@ def test_simulation_and_file_are_compared_on_the_validation_images(rows):
     assert dict(judged["file"]) == pytest.approx(files)
 
 
+def test_qat_is_compared_with_a_control_of_its_own_length(rows):
+    longer = rows[rows["technique"] == "NQ+FT+FIQ"]
+    shorter = longer.assign(value=6.0, accuracy=longer["accuracy"] - 0.02)
+    shown = aware.differences_table(rows, shorter).data.set_index("Compared with")
+    own = rows[rows["technique"] == "QAT"].set_index("seed")["accuracy"]
+    less = own - shorter.set_index("seed")["accuracy"]
+    line = shown.loc["NQ+FT+FIQ of six epochs"]
+    assert int(line["Pairs"]) == len(less)
+    assert line["Difference (points)"].startswith(f"{100 * less.mean():+.2f}"[:5].replace("-", "−"))
+    assert "from NQ+FT+FIQ of six epochs by" in aware.gain_sentence(rows, shorter)
+
+
 def test_the_dense_layer_of_qat_is_coarser_than_that_of_fiq(files):
     said = aware.simulated_sentence(aware.simulated(files), files)
     assert said.startswith("All 13,912 weights")
@@ -388,7 +400,7 @@ def test_without_files_and_records_everything_says_so(nothing):
         quantization.gaps_sentence(quantization.gaps(nothing)),
         quantization.rounding_sentence(nothing),
         quantization.best(quantization.weights(nothing, 1)),
-        aware.gain_sentence(empty),
+        aware.gain_sentence(empty, empty.assign(value=0.0)),
         aware.simulated_sentence(aware.simulated(nothing), nothing),
         aware.judged_sentence(aware.judged(empty)),
         zeros.zeros_sentence(nothing),

@@ -19,6 +19,7 @@ SWEEPS: dict[str, tuple[tuple[str, ...], str]] = {
     "sparsities": (("PRN",), "prune.sparsity"),
     "temperatures": (("KD",), "distil.temperature"),
     "calibrations": (("FIQ",), "conversion.calibration_samples"),
+    "control_epochs": (("NQ+FT+FIQ",), "finetune.epochs"),
 }
 """Parameters that vary a recipe: the techniques that are varied, and what is overridden."""
 
@@ -36,7 +37,8 @@ class Asked(BaseModel):
         measure: "never": only records are read; "missing": what lacks is measured; "auto": the
             latter where any of the parameters above is not the chapter's own.
         latency: whether missing latencies are measured as well.
-        sparsities, temperatures, calibrations: values that vary the recipe, see `SWEEPS`.
+        sparsities, temperatures, calibrations, control_epochs: values that vary the recipe, see
+            `SWEEPS`.
         own: the chapter's further parameters, by name.
     """
 
@@ -53,6 +55,7 @@ class Asked(BaseModel):
     sparsities: list[float] = []
     temperatures: list[float] = []
     calibrations: list[int] = []
+    control_epochs: list[int] = []
     own: dict[str, Any] = {}
 
     @field_validator("techniques")

@@ -10,8 +10,8 @@ import pandas as pd
 from IPython.display import HTML
 
 from dlmo import paper
-from dlmo.report import charts, folded, text
-from dlmo.report.cited import cited, markup
+from dlmo.report import charts, folded, tables, text
+from dlmo.report.cited import Table, cited, markup
 from dlmo.report.claims import words
 from dlmo.report.claims.evidence import WORDS, Evidence, Verdict, Word
 from dlmo.report.claims.rules import exact
@@ -115,6 +115,26 @@ def _spoken(frame: pd.DataFrame) -> str:
         for name, some in frame.groupby("place", sort=False)
     ]
     return "; ".join(said) + "."
+
+
+@cited
+def concluded(verdicts: Sequence[Verdict], section: str = "Section 5") -> Table:
+    """Return a table of the claims that the paper makes in a section, with their verdicts."""
+    lines = [
+        {
+            "The paper says": one.claim.statement,
+            "Verdict": one.word,
+            "Cells measured": f"{one.measured} of {one.named}" if one.named else text.NONE,
+        }
+        for one in verdicts
+        if section in one.claim.place
+    ]
+    return tables.styled(
+        pd.DataFrame(lines),
+        caption=f"What the paper says in its {section}, and the verdicts.",
+        name="concluded",
+        wrap=["The paper says"],
+    )
 
 
 # The list -----------------------------------------------------------------------------------------

@@ -24,11 +24,15 @@ BESIDE = ("NQ", "FIQ", "NQ+FT+FIQ")
 
 
 @cited
-def differences_table(rows: pd.DataFrame) -> Table:
-    """Return QAT less each of `BESIDE`, paired by seed."""
+def differences_table(rows: pd.DataFrame, shorter: pd.DataFrame) -> Table:
+    """Return QAT less each of `BESIDE` and each shorter control, paired by seed.
+
+    Args:
+        rows: of `records.select`.
+        shorter: controls that were trained on for `value` epochs, see `chapter.sweep`.
+    """
     lines = []
-    for other in BESIDE:
-        found = comparison.difference(rows, TECHNIQUE, other)
+    for other, found in _differences(rows, shorter).items():
         known = bool(found.values)
         written = text.difference_with_interval(found.interval) if known else text.MISSING
         lines.append(
@@ -44,10 +48,26 @@ def differences_table(rows: pd.DataFrame) -> Table:
     )
 
 
+def _differences(rows: pd.DataFrame, shorter: pd.DataFrame) -> dict[str, comparison.Difference]:
+    own = rows[rows["technique"] == TECHNIQUE]
+    found = {other: comparison.difference(rows, TECHNIQUE, other) for other in BESIDE}
+    for epochs in shorter["value"].unique():
+        name = f"{BESIDE[-1]} of {text.count(int(epochs), 'epoch')}"
+        some = shorter[shorter["value"] == epochs].assign(technique=name)
+        both = pd.concat([own, some], ignore_index=True)
+        found[name] = comparison.difference(both, TECHNIQUE, name)
+    return found
+
+
 @cited
-def gain_sentence(rows: pd.DataFrame) -> str:
-    """Say what QAT brings beyond rounding the finished network, and beyond longer training."""
-    found = {other: comparison.difference(rows, TECHNIQUE, other) for other in BESIDE[1:]}
+def gain_sentence(rows: pd.DataFrame, shorter: pd.DataFrame) -> str:
+    """Say what QAT brings beyond rounding the finished network, and beyond longer training.
+
+    Args:
+        rows: of `records.select`.
+        shorter: see `differences_table`.
+    """
+    found = {name: one for name, one in _differences(rows, shorter).items() if name != BESIDE[0]}
     known = {other: one for other, one in found.items() if one.values}
     absent = [other for other in found if other not in known]
     said = [
