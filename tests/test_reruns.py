@@ -299,6 +299,18 @@ time.sleep(size)"""
     assert {file.name for file in (tmp_path / "out").iterdir()} == {".site"}
 
 
+def test_an_interrupt_while_pages_are_built_is_one(
+    dlmo: Any, chapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("jupyter_book.sphinx.Sphinx", interrupted)
+    ended = dlmo("run", chapter, "-o", tmp_path / "out")
+    assert ended.code == 130
+    assert "stopped; what was finished is kept" in ended.err
+
+
 def test_a_failing_chapter_is_one_line_and_the_earlier_page_stays(
     dlmo: Any, chapter: Path, tmp_path: Path
 ) -> None:

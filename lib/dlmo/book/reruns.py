@@ -224,6 +224,7 @@ def sphinx(source: Path, output: Path) -> None:
 
     Raises:
         UserError: Sphinx could not build it.
+        KeyboardInterrupt: a person interrupted it.
     """
     from jupyter_book.sphinx import build_sphinx
 
@@ -243,6 +244,9 @@ def sphinx(source: Path, output: Path) -> None:
     shutil.rmtree(output.parent / "jupyter_execute", ignore_errors=True)
     if failed:
         last = next((line for line in reversed(said.getvalue().splitlines()) if line.strip()), "")
+        # Sphinx catches an interrupt and says so.
+        if last.strip() == "Interrupted!":
+            raise KeyboardInterrupt
         raise UserError(f"the page could not be built: {last.strip() or failed}")
 
 
