@@ -17,6 +17,7 @@ import make_models
 from dlmo import cli, datasets, deployable, instruments, laboratory, records
 from dlmo.deployable import Preprocessing
 from dlmo.errors import ImpossibleError, UserError
+from dlmo.keras_ import keras
 from dlmo.laboratory import nodes
 from dlmo.networks import own
 from dlmo.report import comparison_tables
@@ -272,6 +273,33 @@ def test_another_size_is_resized_to_and_a_teacher_then_says_why_not(models: Path
     data = datasets.resized(datasets.load("digits"), (20, 24))
     assert data.test.images.shape[1:] == (20, 24, 3)
     assert data.checksum == datasets.load("digits").checksum
+
+
+def test_a_file_that_the_runtime_refuses_has_its_reason_in_place_of_numbers(
+    elsewhere: Path, tmp_path: Path
+) -> None:
+    rows = measure(named(_with_a_dead_layer(tmp_path)), "NQ", "FIQ")
+    assert rows["NQ"]["accuracy"] >= 0
+    assert rows["FIQ"]["accuracy"] != rows["FIQ"]["accuracy"]
+    said = "with its xnnpack kernels: one FULLY_CONNECTED rescales its sums by"
+    assert said in rows["FIQ"]["reason"] and str(tmp_path) not in rows["FIQ"]["reason"]
+    # LiteRT's own kernels take the same file.
+    path = records.kept(rows["FIQ"]["deployable_key"])
+    with pytest.raises(UserError, match="refuses it"):
+        instruments.accuracy(path, datasets.load("digits").test.images[:2], kernels="xnnpack")
+    assert instruments.accuracy(path, datasets.load("digits").test.images[:2], kernels="builtin")
+
+
+def _with_a_dead_layer(folder: Path) -> Path:
+    """Write a model with a layer that returns nothing but zeros, and has large weights after it."""
+    image = keras.Input((32, 32, 3))
+    means = keras.layers.GlobalAveragePooling2D()(image)
+    low = keras.initializers.Constant(-100.0)
+    dead = keras.layers.Dense(8, activation="relu", bias_initializer=low)(means)
+    logits = keras.layers.Add()([keras.layers.Dense(10)(dead), keras.layers.Dense(10)(means)])
+    model = keras.Model(image, logits)
+    model.save(folder / "dead.h5")
+    return folder / "dead.h5"
 
 
 def test_a_graph_without_layers_is_converted_and_not_trained(models: Path) -> None:

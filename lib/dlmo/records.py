@@ -302,6 +302,19 @@ def kept(key: str, kind: Literal["deployable", "weights"] = "deployable") -> Pat
     return next(iter(sorted(paths.models().glob(f"*/*/*.{key}.{suffix}"))), None)
 
 
+def unavailable(record: Record | None) -> str | None:
+    """Return why a trial cannot be had, where that is what a record says.
+
+    It could not be made, or today's runtime refuses its file, so that it has no accuracy.
+    """
+    if isinstance(record, Unavailable):
+        return record.reason
+    if isinstance(record, Measurement) and record.identity.instrument == "accuracy":
+        reason = record.values.get("reason")
+        return str(reason) if reason and "runtime" not in record.identity.settings else None
+    return None
+
+
 def table(records: Iterable[Record] | None = None) -> pd.DataFrame:
     """Return the one flat table: a row a trial, with what its latest measurements say.
 
@@ -399,8 +412,12 @@ def _measured(measured: list[Measurement]) -> dict[str, Any]:
     row: dict[str, Any] = {}
     for record in sorted(measured, key=lambda one: one.provenance.started):
         values, settings = record.values, record.identity.settings
-        if "runtime" in settings or "reason" in values:
-            continue  # another runtime than today's, or none that runs the file
+        if "runtime" in settings:
+            continue  # another runtime than today's
+        if reason := unavailable(record):
+            row |= {"reason": reason, "reason_key": record.key}
+        if "reason" in values:
+            continue  # no runtime that runs the file
         plain = settings.get("kernels") == "xnnpack" and settings.get("threads") == 1
         match record.identity.instrument:
             case "accuracy" if plain:

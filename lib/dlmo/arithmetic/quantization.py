@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dlmo.deployable import Deployable, Layer, Tensor
+from dlmo.deployable import Deployable, Layer, Tensor, kernel
 from dlmo.errors import UserError
 
 LARGEST = 127
@@ -150,6 +150,26 @@ def matches(plain: Deployable, quantized: Deployable) -> list[Match]:
     """
     integers = equation_1_in_fp32 if _integer_activations(quantized) else equation_1
     return [_match(*pair, integers) for pair in pairs(plain, quantized)]
+
+
+def rescaling(found: Deployable) -> tuple[str, float]:
+    """Return the operator that rescales its sums the most, and by how much.
+
+    An integer operator with weights multiplies its sums by input scale times weight scale over
+    output scale before it rounds them. Of a file without such an operator, "" and 0.
+    """
+    largest = ("", 0.0)
+    for node in found.nodes:
+        weights = kernel(found, node)
+        if weights is None:
+            continue
+        before, after = (
+            found.tensor(at, node.subgraph).scale for at in (node.inputs[0], node.outputs[0])
+        )
+        if len(before) and len(after) and len(weights.scale):
+            factor = float(before[0] * np.max(weights.scale) / after[0])
+            largest = max(largest, (node.name, factor), key=lambda one: one[1])
+    return largest
 
 
 def _integer_activations(found: Deployable) -> bool:

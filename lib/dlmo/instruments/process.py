@@ -52,6 +52,10 @@ def settings(kernels: str, threads: int, runtime: Path | None = None) -> Setting
         raise UserError(f"threads must be a whole number from 1 to 256, not {threads}") from error
 
 
+_REFUSED = 3
+"""The exit status of a child whose runtime refused the file."""
+
+
 class ChildError(UserError):
     """The child did not do its job.
 
@@ -63,6 +67,11 @@ class ChildError(UserError):
     def __init__(self, message: str, code: int | None, log: str) -> None:
         super().__init__(message)
         self.code, self.log = code, log
+
+    @property
+    def refused(self) -> bool:
+        """Whether the runtime refused the file, and did not end in another way."""
+        return self.code == _REFUSED
 
     def __reduce__(self) -> Any:
         """Let it travel from a worker; one that could not would take the pool of workers along."""
@@ -111,7 +120,7 @@ def run(
         code = _wait(folder, how, seconds, jobs)
         if code != 0:
             said = _what_happened(folder, code, where or f"with the {how.kernels} kernels", seconds)
-            hint = "; try other kernels" if where is None and code not in (None, 3) else ""
+            hint = "; try other kernels" if where is None and code not in (None, _REFUSED) else ""
             raise ChildError(f"{said}{hint}", code, _log(folder))
         return _answer(folder)
 
@@ -152,7 +161,7 @@ def _what_happened(folder: Path, code: int | None, where: str, seconds: float) -
         return f"{where}: not done after {seconds:.0f} s, and stopped"
     said = _text(folder / "error.txt") or _last_line(_log(folder))
     tail = f": {said}" if said else ""
-    if code == 3:
+    if code == _REFUSED:
         return f"{where}: the runtime refuses it{tail}"
     what = signal.Signals(-code).name if code < 0 else f"exit status {code}"
     return f"{where}: the runtime ended its process ({what}){tail}"

@@ -13,9 +13,11 @@ import numpy as np
 from loky import ProcessPoolExecutor
 
 from dlmo import conversion, datasets, deployable, instruments, machine, networks, records
+from dlmo.arithmetic import quantization
 from dlmo.datasets import corruptions
 from dlmo.errors import ImpossibleError, UserError
 from dlmo.files import sha256
+from dlmo.instruments.process import ChildError
 from dlmo.keras_ import keras
 from dlmo.laboratory import store
 from dlmo.networks import own
@@ -321,7 +323,7 @@ def _converted(
         ImpossibleError: a user's own model does not admit the conversion.
     """
     last = chain[-1]
-    if own.is_own(last.network) and own.given(last.network).is_tflite:
+    if _is_finished(last.network):
         return _finished(last, identity)
     data = _data(last)
     model, weights_sha256 = _rebuilt(chain, data)
@@ -377,7 +379,12 @@ def _measure(node: Node) -> None:
     identity = node.identity
     assert isinstance(identity, records.MeasurementIdentity)
     watch = Stopwatch(node.threads)
-    values, predictions = _INSTRUMENTS[identity.instrument](node, identity)
+    try:
+        values, predictions = _INSTRUMENTS[identity.instrument](node, identity)
+    except ChildError as error:
+        if not error.refused or _is_finished(node.ancestors[-1].network):
+            raise
+        values, predictions = {"reason": _refusal(identity)}, None
     packed = records.pack(predictions) if predictions else None
     record = records.make(
         records.Measurement,
@@ -388,6 +395,26 @@ def _measure(node: Node) -> None:
         predictions=sha256(packed) if packed else None,
     )
     records.write(record, predictions)
+
+
+def _is_finished(network: str) -> bool:
+    return own.is_own(network) and own.given(network).is_tflite
+
+
+_LARGEST_RESCALING = 256.0
+"""XNNPACK takes less (its `fully-connected-nc.c` and `convolution-nhwc.c`)."""
+
+
+def _refusal(identity: records.MeasurementIdentity) -> str:
+    """Say why the runtime refuses a file that was made here, as far as the file tells."""
+    said = f"LiteRT refuses the file with its {identity.settings.get('kernels', 'own')} kernels"
+    operator, factor = quantization.rescaling(deployable.read(_file(identity.deployable)))
+    if factor < _LARGEST_RESCALING:
+        return said
+    return (
+        f"{said}: one {operator} rescales its sums by {factor:,.0f}, where they take less than "
+        f"{_LARGEST_RESCALING:.0f}; what it returns was next to zero for all calibration images"
+    )
 
 
 def _accuracy(node: Node, identity: records.MeasurementIdentity) -> tuple[Any, Any]:
@@ -425,7 +452,12 @@ def _arena(node: Node, identity: records.MeasurementIdentity) -> tuple[Any, Any]
         values["accuracy"] = float((said == test.labels[: len(images)]).mean())
         values["agreement"] = {}
         for kernels in ("xnnpack", "builtin"):
-            other = instruments.accuracy(source, images, preprocessing, kernels=kernels)
+            try:
+                other = instruments.accuracy(source, images, preprocessing, kernels=kernels)
+            except ChildError as error:
+                if not error.refused:
+                    raise
+                continue
             values["agreement"][kernels] = float((said == other.classes).mean())
             values["litert"] = other.runtime
     return values, None

@@ -88,8 +88,9 @@ def _find_missing(made: Plan) -> None:
     wanted: set[str] = set()
     for node in reversed(made.nodes.values()):
         record = records.find(node.key)
-        if isinstance(record, records.Unavailable):
-            _mark_unavailable(made, node.key, record.reason)
+        reason = records.unavailable(record)
+        if reason:
+            _mark_unavailable(made, node.key, reason)
         elif record is None or (node.key in wanted and not done(node)):
             wanted.update((node.key, *node.parents))
             made.missing.insert(0, node)
