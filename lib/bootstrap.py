@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import TextIO
 
 SUPPORTED = ((3, 11), (3, 13))
 """The first and the last version of Python for which TensorFlow 2.21 and the pins have wheels."""
@@ -120,17 +121,31 @@ def version_of(environment: Path) -> "tuple | None":
 
 
 def install(environment: Path, files: list) -> None:
-    """Install the files' packages; what pip says goes to a log in the environment."""
+    """Install the files' packages; what is said meanwhile goes to a log in the environment.
+
+    uv takes a quarter of pip's time. Where there is no uv, or it meets an index that only pip is
+    configured for, pip does it.
+    """
     print(f"Installing the packages into {environment} (a minute or two) ...", flush=True)
     log = environment / "install.log"
-    command = [str(environment / "bin/python"), "-m", "pip", "install", "--no-input"]
-    command += ["--retries", "2", "--disable-pip-version-check", "--progress-bar", "off"]
-    for file in files:
-        command += ["-r", str(file)]
+    python = str(environment / "bin/python")
+    pip = [python, "-m", "pip", "install", "--no-input", "--retries", "2"]
+    pip += ["--disable-pip-version-check", "--progress-bar", "off"]
+    uv = [python, "-m", "uv", "pip", "install", "--python", python, "--compile-bytecode"]
+    wanted = [word for file in files for word in ("-r", str(file))]
     with log.open("w") as out:
-        code = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT).returncode
-    if code:
+        quick = run([*pip, "-c", "constraints.txt", "uv"], out) and run([*uv, *wanted], out)
+        done = quick or run([*pip, *wanted], out)
+    if not done:
         raise ImpossibleError(reason(log.read_text(errors="replace"), log))
+
+
+def run(command: list, out: TextIO) -> bool:
+    """Run an installer, with the mirror that pip is told of; say whether it did what it should."""
+    mirror = os.environ.get("PIP_INDEX_URL")
+    surroundings = {"UV_DEFAULT_INDEX": mirror, **os.environ} if mirror else None
+    ended = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, env=surroundings)
+    return ended.returncode == 0
 
 
 def reason(output: str, log: Path) -> str:

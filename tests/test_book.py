@@ -280,6 +280,26 @@ def test_without_a_package_index_the_bootstrap_ends_with_two_and_one_line(tmp_pa
     assert "no package index can be reached" in ended.stderr
 
 
+@pytest.mark.parametrize(
+    ("failing", "expected"),
+    [
+        ((), ["pip uv", "uv files"]),
+        (("pip uv",), ["pip uv", "pip files"]),
+        (("uv files",), ["pip uv", "uv files", "pip files"]),
+    ],
+)
+def test_where_uv_cannot_install_pip_does(bootstrap, monkeypatch, tmp_path, failing, expected):
+    asked = []
+
+    def run(command, **settings):
+        asked.append(f"{command[2]} {'files' if '-r' in command else command[-1]}")
+        return subprocess.CompletedProcess(command, int(asked[-1] in failing))
+
+    monkeypatch.setattr(bootstrap.subprocess, "run", run)
+    bootstrap.install(tmp_path, [Path("requirements.txt")])
+    assert asked == expected
+
+
 # The build ------------------------------------------------------------------------------------
 
 
