@@ -406,6 +406,13 @@ def test_recommended_files_are_looked_into():
         if not one.is_parent:
             assert 0 <= one.another.interval.estimate <= 1
     assert len(recommended.table(found).data) == len(found)
+    # What nobody measured confirms no recommendation.
+    nobody = [
+        replace(one, corrupted=replace(one.corrupted, word="none"), firmer=None) for one in found
+    ]
+    said = recommended.sentence(nobody)
+    assert "the recommendations stay" not in said
+    assert said.endswith("is not yet measured.")
 
 
 def test_claims_about_accuracy_are_judged_on_corrupted_images_besides():

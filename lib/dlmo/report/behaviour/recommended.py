@@ -195,7 +195,11 @@ def sentence(found: list[Looked]) -> str:
             f"{one.candidate.name} by more than {text.MARGIN_IN_POINTS}: where the camera sees bad "
             "weather, it is the better choice."
         )
-    if not firmer:
+    unseen = [one for one in found if not one.is_parent and one.corrupted.word == "none"]
+    if unseen:
+        names = text.listing([one.candidate.name for one in unseen])
+        parts.append(f"Whether corrupted images would speak against {names} is {MISSING}.")
+    elif not firmer:
         parts.append(
             "No file of the same network that keeps the limits is shown to be more accurate on "
             f"corrupted images by more than {text.MARGIN_IN_POINTS}: the recommendations stay."
