@@ -460,6 +460,11 @@ def names(html: Path) -> list[str]:
     return [f"{name}.html" for name in sorted(found) if not name.startswith(("_", "genindex"))]
 
 
+def test_no_page_shows_what_a_library_logged(html):
+    shown = [name for name in names(html) if "output stream" in (html / name).read_text("utf-8")]
+    assert shown == []
+
+
 @pytest.fixture
 def visit(chromium):
     opened = []

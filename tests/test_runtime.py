@@ -3,6 +3,7 @@
 import json
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ from dlmo.instruments import (
 from dlmo.instruments.process import settings
 from dlmo.report import cited
 from dlmo.report.claims import comparing
-from dlmo.report.runtime import charts, read, sparse, tables, words
+from dlmo.report.runtime import charts, networks, read, sparse, tables, words
 from dlmo.report.statistics import Interval
 from dlmo.trials import Trial
 from make_deployables import folder
@@ -269,7 +270,12 @@ def test_a_replay_says_what_is_wrong(own_records: Path) -> None:
 
 
 def timed_record(
-    deployable_: records.Deployable, base: str, ratio: float, runtime: str, spread: float = 0.02
+    deployable_: records.Deployable,
+    base: str,
+    ratio: float,
+    runtime: str,
+    spread: float = 0.02,
+    **changed: Any,
 ) -> records.Measurement:
     """Return a latency of five processes around a ratio."""
     chance = np.random.default_rng(int(ratio * 1000))
@@ -287,7 +293,7 @@ def timed_record(
         "runtime": runtime,
     }
     settings_ = {**make_records.PLAIN, **own, "baseline": base}
-    return make_records.measurement(deployable_, "latency", values, settings=settings_)
+    return make_records.measurement(deployable_, "latency", values, settings=settings_, **changed)
 
 
 @pytest.fixture
@@ -318,6 +324,28 @@ def test_the_runtime_decides(turned: dict[str, records.Deployable]) -> None:
     assert "FIQ, tflite-runtime 2.14.0, XNNPACK" in drawn["description"]
 
 
+def test_every_network_is_shown_on_each_of_its_machines(
+    turned: dict[str, records.Deployable],
+) -> None:
+    # A second machine, on which the same file is slower today, too.
+    elsewhere = {"machine": "f" * 8, "started": "2026-02-01T00:00:00+00:00"}
+    for name, ratio in (("NQ", 1.0), ("FIQ", 1.5)):
+        today = "ai-edge-litert 2.3.0"
+        records.write(timed_record(turned[name], turned["NQ"].key, ratio, today, 0, **elsewhere))
+    found = networks.everywhere(turned["NQ"].trial.dataset, turned["NQ"].trial.profile)
+    shown = networks.table(found).data
+    assert len(shown) == found["machine"].nunique() == 2
+    ratios = shown["LiteRT 2.3.0, XNNPACK", "FIQ"].to_list()
+    assert ratios[0].startswith("0.4") and ratios[1] == "1.50"
+    assert shown["tflite-runtime 2.14.0, XNNPACK", "FIQ"].to_list()[1] == "not yet measured"
+    said = networks.sentence(found)
+    assert "FIQ is slower than NQ in one of two cases (0.40 to 1.50 times its time)" in said
+    assert len(networks.chart(found).to_dict()["description"].split("; ")) == 3
+    # The page's own tables keep to the machine that measured last.
+    timed = read.latencies(records.select())
+    assert timed[timed["technique"] == "FIQ"]["ratio"].to_list() == [pytest.approx(1.5)]
+
+
 def test_nothing_measured_is_said_everywhere(own_records: Path) -> None:
     made("NQ")
     rows = records.select()
@@ -326,8 +354,11 @@ def test_nothing_measured_is_said_everywhere(own_records: Path) -> None:
     said += [words.starting(timed), words.older(timed), words.camera(way)]
     said += [one(cut) for one in (words.conversion, words.parts, words.undelegated)]
     said.append(words.strategy(timed, way))
+    nothing = networks.everywhere("cifar10", "reference")
+    said.append(networks.sentence(nothing))
     assert all("not yet measured" in one for one in said)
     for shown in (
+        networks.table(nothing),
         tables.ratios(timed, ["NQ"], 1),
         tables.starts(timed, ["NQ"]),
         tables.operators(cut),
@@ -337,6 +368,7 @@ def test_nothing_measured_is_said_everywhere(own_records: Path) -> None:
         assert "yet" in shown.to_html()
     assert "Not yet measured" in repr(charts.operators(cut, read.first(cut)))
     assert "Not yet measured" in repr(charts.across(read.across(rows)))
+    assert "Not yet measured" in repr(networks.chart(nothing))
 
 
 def test_the_geometric_mean_is_that_of_the_logarithms() -> None:

@@ -10,7 +10,7 @@ from dlmo.report.statistics import Interval
 
 _SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
 
-_NAMES = {"where": "Runtime", "by": "Computed by", "with interval": "Ratio"}
+_NAMES = {"where": "Runtime", "name": "Network", "by": "Computed by", "with interval": "Ratio"}
 
 
 def _tips(*names: str) -> list[alt.Tooltip]:
@@ -30,7 +30,7 @@ def ratios(latencies: pd.DataFrame) -> Drawn:
         latencies: of `read.latencies`.
     """
     chosen = latencies[(latencies["threads"] == 1) & latencies["ratio"].notna()]
-    return _pointed(
+    return pointed(
         chosen[chosen["technique"] != "NQ"],
         "Latency, ratio to NQ (less is faster)",
         "Latency as a ratio to NQ on the same runtime",
@@ -45,29 +45,48 @@ def across(found: pd.DataFrame) -> Drawn:
         found: of `read.across`.
     """
     chosen = found[(found["threads"] == 1) & (found["ratio"] != 1)]
-    return _pointed(
+    return pointed(
         chosen,
         "Time over the same file's with XNNPACK today",
         "The same file elsewhere, as a ratio to its time with today's XNNPACK",
     )
 
 
-def _pointed(chosen: pd.DataFrame, title: str, description: str) -> Drawn:
+def pointed(
+    chosen: pd.DataFrame,
+    title: str,
+    description: str,
+    *,
+    rows: str = "technique",
+    within: str = "where",
+) -> Drawn:
+    """Draw ratios with their intervals: a colour a technique, a shape a runtime.
+
+    Args:
+        chosen: with the columns technique, where, ratio, low, high, `rows` and `within`.
+        title: of the axis.
+        description: what is drawn, without the numbers.
+        rows: the column with the names of the rows.
+        within: the column whose values lie apart within a row.
+    """
     if chosen.empty:
         return NothingToDraw()
-    frame = chosen[["technique", "where", "ratio", "low", "high"]].assign(
+    names = list(dict.fromkeys((rows, "technique", "where")))
+    frame = chosen[[*names, "ratio", "low", "high"]].assign(
         **{"with interval": [_said(line) for _, line in chosen.iterrows()]}
     )
     numbers = ["ratio", "low", "high"]
     frame[numbers] = frame[numbers].astype(float).round(4)
-    shown = list(dict.fromkeys(frame["technique"]))
-    places = list(dict.fromkeys(frame["where"]))
-    shapes = dict(zip(places, _SHAPES, strict=False))
+    order = {name: list(dict.fromkeys(frame[name])) for name in names}
+    shapes = dict(zip(order["where"], _SHAPES, strict=False))
+    legend = {"legend": None} if rows == "technique" else {"title": "Technique"}
     base = alt.Chart(frame).encode(
-        y=alt.Y("technique:N", sort=shown, title=None).scale(paddingInner=0.3),
-        yOffset=alt.YOffset("where:N", sort=places),
-        color=alt.Color("technique:N", scale=charts.scale(shown), legend=None),
-        tooltip=_tips("technique", "where", "with interval"),
+        y=alt.Y(f"{rows}:N", sort=order[rows], title=None)
+        .axis(labelLimit=400)
+        .scale(paddingInner=0.3),
+        yOffset=alt.YOffset(f"{within}:N", sort=order[within]),
+        color=alt.Color("technique:N", scale=charts.scale(order["technique"]), **legend),
+        tooltip=_tips(*names, "with interval"),
     )
     marks = base.mark_point(size=85).encode(
         x=logarithmic(frame, "ratio", title, 16),
@@ -79,10 +98,12 @@ def _pointed(chosen: pd.DataFrame, title: str, description: str) -> Drawn:
         strokeDash=[4, 3], color=charts.MUTED.light, tooltip=False, aria=False
     )
     said = "; ".join(
-        f"{a}, {b}: {c}" for a, b, c in frame[["technique", "where", "with interval"]].values
+        f"{', '.join(line[:-1])}: {line[-1]}"
+        for line in frame[[*names, "with interval"]].to_numpy()
     )
     return alt.LayerChart(layer=[one.encode(x=alt.datum(1)), reach, marks]).properties(
-        height=60 + (16 + 14 * len(places)) * len(shown), description=f"{description}. {said}."
+        height=60 + (16 + 14 * len(order[within])) * len(order[rows]),
+        description=f"{description}. {said}.",
     )
 
 

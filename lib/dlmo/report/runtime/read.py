@@ -4,7 +4,7 @@ Each frame is of one dataset, network and profile, pools the seeds, and keeps to
 measured last: two machines make no average.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from functools import wraps
 from typing import Any, ParamSpec
 
@@ -30,7 +30,7 @@ _PACKAGES = {"ai-edge-litert": "LiteRT"}
 P = ParamSpec("P")
 
 
-def _noting(function: Callable[P, pd.DataFrame]) -> Callable[P, pd.DataFrame]:
+def noting(function: Callable[P, pd.DataFrame]) -> Callable[P, pd.DataFrame]:
     """Let a frame know the records that it was read from, and no others."""
 
     @wraps(function)
@@ -49,23 +49,37 @@ def where(runtime: str, kernels: str) -> str:
     return f"{_PACKAGES.get(package, package)} {version}".strip() + f", {KERNELS[kernels]}"
 
 
-def _measured(rows: pd.DataFrame, instrument: str) -> Iterator[tuple[str, records.Measurement]]:
-    """Yield an instrument's records with their technique, of the machine that measured last."""
+def _measured(
+    rows: pd.DataFrame, instrument: str, machine: str | None = None
+) -> Iterator[tuple[str, records.Measurement]]:
+    """Yield an instrument's records with their technique, of one machine: else the last one."""
     known = rows.dropna(subset=["deployable_key"])
     names = dict(zip(known["deployable_key"], known["technique"], strict=True))
+    found = _of(instrument, names)
+    if instrument != "device" and found:
+        chosen = machine or found[-1].identity.machine
+        found = [one for one in found if one.identity.machine == chosen]
+    for one in found:
+        sources.note(one.key)
+        yield names[one.identity.deployable], one
+
+
+def _of(instrument: str, deployables: Container[str]) -> list[records.Measurement]:
+    """Return what an instrument recorded of some files, the latest last."""
     found = [
         one
         for one in records.every()
         if isinstance(one, records.Measurement)
         and one.identity.instrument == instrument
-        and one.identity.deployable in names
+        and one.identity.deployable in deployables
     ]
-    if instrument != "device" and found:
-        last = max(found, key=lambda one: one.provenance.started).identity.machine
-        found = [one for one in found if one.identity.machine == last]
-    for one in found:
-        sources.note(one.key)
-        yield names[one.identity.deployable], one
+    return sorted(found, key=lambda one: one.provenance.started)
+
+
+def machines(rows: pd.DataFrame) -> list[str]:
+    """Return the tags of the machines that measured latencies, in the order of their last one."""
+    found = _of("latency", set(rows["deployable_key"].dropna()))
+    return list(dict.fromkeys(one.identity.machine for one in reversed(found)))[::-1]
 
 
 def _in_order(lines: Sequence[dict[str, Any]], rows: pd.DataFrame, columns: str) -> pd.DataFrame:
@@ -102,9 +116,13 @@ _LATENCY = (
 )
 
 
-@_noting
-def latencies(rows: pd.DataFrame) -> pd.DataFrame:
+@noting
+def latencies(rows: pd.DataFrame, machine: str | None = None) -> pd.DataFrame:
     """Return the latency of each technique in each configuration, or why there is none.
+
+    Args:
+        rows: of one dataset, network and profile.
+        machine: the tag of the one that measured; by default that which measured last.
 
     Columns: technique, where, kernels, threads; ratio to NQ with low and high, and the number of
     files; reason; load and first: ratios to NQ's in the same process, with limits; first_steady:
@@ -113,7 +131,7 @@ def latencies(rows: pd.DataFrame) -> pd.DataFrame:
     """
     groups: dict[tuple[str, str, str, int], list[records.Measurement]] = {}
     bases: dict[tuple[str, str, int, str], records.Measurement] = {}
-    for technique, one in _measured(rows, "latency"):
+    for technique, one in _measured(rows, "latency", machine):
         settings = one.identity.settings
         kernels, threads = str(settings["kernels"]), int(settings["threads"])
         place = where(str(one.values.get("runtime", "")), kernels)
@@ -207,7 +225,7 @@ def _wide(sets: Sequence[str]) -> list[str]:
 # The same file on another runtime -----------------------------------------------------------------
 
 
-@_noting
+@noting
 def across(rows: pd.DataFrame) -> pd.DataFrame:
     """Return each file's time elsewhere over its own on today's XNNPACK with one thread.
 
@@ -251,7 +269,7 @@ _OPERATORS = (
 )
 
 
-@_noting
+@noting
 def operators(rows: pd.DataFrame, seed: int) -> pd.DataFrame:
     """Return the operators of one seed's files with their shares of the time, a row an operator."""
     lines = []
@@ -291,7 +309,7 @@ def last(found: pd.DataFrame) -> str:
 # Camera -------------------------------------------------------------------------------------------
 
 
-@_noting
+@noting
 def camera(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the way from a camera's picture to the first choice, of the first seed of each.
 
@@ -321,7 +339,7 @@ def camera(rows: pd.DataFrame) -> pd.DataFrame:
 # Boards -------------------------------------------------------------------------------------------
 
 
-@_noting
+@noting
 def devices(rows: pd.DataFrame) -> pd.DataFrame:
     """Return what boards measured, of which `dlmo import` made records.
 

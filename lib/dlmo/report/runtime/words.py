@@ -23,7 +23,7 @@ def _within(line: "pd.Series") -> str:
     return _with(line).replace(" (", ", ").rstrip(")")
 
 
-def _spoken(place: object) -> str:
+def spoken(place: object) -> str:
     """Return a runtime and its kernels as a sentence names them: `LiteRT 2.3.0 with XNNPACK`."""
     return str(place).replace(", ", " with ")
 
@@ -50,7 +50,7 @@ def replayed(latencies: pd.DataFrame) -> str:
                 named = [f"{line['technique']} ({_within(line)})" for _, line in lines.iterrows()]
                 verb = "is" if len(named) == 1 else "are"
                 parts.append(f"{text.listing(named)} {verb} {word}")
-        said.append(f"On {_spoken(place)}, {'; '.join(parts)}.")
+        said.append(f"On {spoken(place)}, {'; '.join(parts)}.")
     return " ".join(said)
 
 
@@ -84,7 +84,7 @@ def threads(latencies: pd.DataFrame) -> str:
     if not both:
         return f"What a second thread changes is {MISSING}."
     turned = [
-        f"{technique} on {_spoken(place)}"
+        f"{technique} on {spoken(place)}"
         for technique, place in both
         if {_side(one.loc[(technique, place)]), _side(two.loc[(technique, place)])} == {-1, 1}
     ]
@@ -112,7 +112,7 @@ def reasons(latencies: pd.DataFrame) -> str:
     said: dict[tuple[str, str], list[str]] = {}
     for (place, reason), names in refused.groupby(["where", "reason"], sort=False)["technique"]:
         heard = str(reason).split(": ", 2)[-1].split(". ")[0][:160].rstrip(".")
-        said.setdefault((_spoken(place), heard), []).extend(names)
+        said.setdefault((spoken(place), heard), []).extend(names)
     return " ".join(
         f"{text.listing(names)} {'does' if len(names) == 1 else 'do'} not run on {place}: "
         f"\u201c{heard}\u201d."
