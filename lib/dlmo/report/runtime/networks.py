@@ -17,14 +17,13 @@ COMPARED = ("BLQ", "FIQ")
 """The two kinds of 8-bit files: the others run as one of them does."""
 
 
-@read.noting
 def everywhere(dataset: str, profile: str) -> pd.DataFrame:
     """Return the latencies of every network's 8-bit files, on each machine that measured them.
 
     Columns: those of `read.latencies`, network, machine (its tag) and name: of the network, with
     the machine's instruction set for 8-bit integers, which stands in sets. One thread.
     """
-    rows = records.select(dataset=dataset, profile=profile)
+    rows = records.select(dataset=dataset, profile=profile, technique=[read.PARENT, *COMPARED])
     found = [
         _named(read.latencies(own, machine), str(network), machine)
         for network, own in rows.groupby("network", sort=False)
@@ -32,7 +31,11 @@ def everywhere(dataset: str, profile: str) -> pd.DataFrame:
     ]
     empty = read.latencies(rows.head(0)).assign(network="", machine="", name="")
     known = [one for one in found if len(one)]
-    return _distinct(pd.concat(known, ignore_index=True)) if known else empty
+    if not known:
+        return empty
+    together = _distinct(pd.concat(known, ignore_index=True))
+    together.attrs["sources"] = sorted({key for one in known for key in one.attrs["sources"]})
+    return together
 
 
 def _named(latencies: pd.DataFrame, network: str, machine: str) -> pd.DataFrame:
