@@ -158,9 +158,9 @@ def test_a_changed_record_changes_every_key(tmp_path, monkeypatch):
     for text in ("{}", "[]"):
         (tmp_path / "record.json").write_text(text)
         cache.surroundings.cache_clear()
-        keys.append(cache.key(BOOK[0]))
+        keys.append([cache.key(chapter) for chapter in BOOK])
     cache.surroundings.cache_clear()
-    assert keys[0] != keys[1]
+    assert not set(keys[0]) & set(keys[1])
 
 
 def test_the_page_shows_parameters_as_a_table_and_hides_their_cells(executed):

@@ -286,7 +286,10 @@ for line in ("noise", "[1/2] half of it", "dlmo: the rest"):
     print(line, file=sys.stderr, flush=True)
 time.sleep(size)"""
     slow = notebook(tmp_path / "slow.ipynb", cell, declared=DECLARED)
-    program = "import sys; from dlmo import cli; sys.exit(cli.run_command(sys.argv[1:]))"
+    # A suite that runs in the background hands on that interrupts are ignored.
+    program = """import signal, sys; from dlmo import cli
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.exit(cli.run_command(sys.argv[1:]))"""
     line = [sys.executable, "-c", program, "run", str(slow), "-p", "size=300", "-o", "out"]
     with subprocess.Popen(line, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr
