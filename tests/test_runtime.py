@@ -339,7 +339,7 @@ def test_every_network_is_shown_on_each_of_its_machines(
     assert ratios[0].startswith("0.4") and ratios[1] == "1.50"
     assert shown["tflite-runtime 2.14.0, XNNPACK", "FIQ"].to_list()[1] == "not yet measured"
     said = networks.sentence(found)
-    assert "FIQ is slower than NQ in one of two cases (0.40 to 1.50 times its time)" in said
+    assert "FIQ takes 0.40 to 1.50 times NQ's time and is slower in one of two cases" in said
     assert len(networks.chart(found).to_dict()["description"].split("; ")) == 3
     # The page's own tables keep to the machine that measured last.
     timed = read.latencies(records.select())

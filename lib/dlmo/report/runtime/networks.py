@@ -42,7 +42,7 @@ def _named(latencies: pd.DataFrame, network: str, machine: str) -> pd.DataFrame:
     chosen = latencies[(latencies["threads"] == 1) & latencies["technique"].isin(COMPARED)]
     # The last of the instruction sets is the one that decides about 8-bit integers.
     sets = [str(one).rpartition(", ")[2] or NONE for one in chosen["sets"]]
-    names = [f"{title(network)} ({one})" for one in sets]
+    names = [f"{title(network)} on {one}" for one in sets]
     return chosen.assign(network=network, machine=machine, sets=sets, name=names)
 
 
@@ -63,16 +63,18 @@ def sentence(found: pd.DataFrame) -> str:
     said = []
     for place, group in known.groupby("where", sort=False):
         parts = [_outcome(name, own) for name, own in group.groupby("technique", sort=False)]
-        said.append(f"On {spoken(place)}, {text.listing(parts)}.")
+        said.append(f"On {spoken(place)}, {'; '.join(parts)}.")
     return " ".join(said)
 
 
 def _outcome(technique: object, own: pd.DataFrame) -> str:
-    """Return how many files of a technique are slower: `FIQ is slower in five of six cases (…)`."""
-    slower = int((own["low"] > 1).sum())
+    """Return how long files of a technique take, with the names of the exceptions."""
+    slower = own[own["low"] > 1]
     ratios = text.span(list(own["ratio"]), text.ratio)
-    cases = text.part(slower, len(own), "case") if len(own) > 1 else text.count(slower, "case")
-    return f"{technique} is slower than NQ in {cases} ({ratios} times its time)"
+    cases = text.part(len(slower), len(own), "case")
+    exceptional = 0 < len(slower) < len(own) / 2
+    which = f" ({text.listing(slower['name'])})" if exceptional else ""
+    return f"{technique} takes {ratios} times NQ's time and is slower in {cases}{which}"
 
 
 @cited
