@@ -233,6 +233,23 @@ def test_an_overview_has_the_papers_networks_and_what_else_is_measured(found):
     assert "Four of 136 cells (nine networks" in findings.progress(every)
 
 
+def test_two_forms_of_a_network_stand_side_by_side(tmp_path, monkeypatch):
+    monkeypatch.setenv("DLMO_RESULTS", str(tmp_path))
+    forms = "mobilenet_v3_small", "mobilenet_v3_small[squeeze=4]"
+
+    def said() -> tuple[str, pd.DataFrame]:
+        both = overview.overview(records.select(profile="reference"), forms, profile="reference")
+        return findings.variant(both, *forms), overview_tables.variant(both, *forms, ["NQ"]).data
+
+    write(trial("NQ", 0, forms[0]), 0.70, 12_000_000)
+    sentence, _ = said()
+    assert sentence.endswith("is not yet measured.")
+    write(trial("NQ", 0, forms[1]), 0.75, 6_000_000)
+    sentence, table = said()
+    assert "50\xa0% of the bytes" in sentence and "+5.0 points; one training" in sentence
+    assert [str(one).split("\xa0")[0] for one in table.iloc[0]][2::2] == ["12,000", "6,000"]
+
+
 def test_the_chart_of_an_overview_tells_the_control_apart_and_keeps_names_free(found):
     write(trial("NQ+FT", 0), 0.72, 60_000)
     write(trial("NQ", 0, "mobilenet_v1"), 0.83, 12_800_000)

@@ -24,6 +24,7 @@ TITLES = {
     "mobilenet_v1": "MobileNet v1",
     "mobilenet_v2": "MobileNet v2",
     "mobilenet_v3_small": "MobileNet v3 small",
+    "mobilenet_v3_small[squeeze=4]": "MobileNet v3 small (squeeze 4)",
     "mobilenet_v3_large": "MobileNet v3 large",
     "wrn": "WRN",
     "resnet8": "ResNet-8",

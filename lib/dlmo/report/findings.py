@@ -187,6 +187,24 @@ def beside(found: Overview, reference: str) -> str:
     return " ".join(known)
 
 
+@cited
+def variant(found: Overview, network: str, other: str) -> str:
+    """Say what another form of a network changes in size and in NQ's accuracy, on CIFAR-10."""
+    rows = [one[PARENT] for name in (network, other) for one in found.of(name, dataset="cifar10")]
+    known = [(row, row.accuracy) for row in rows if row.accuracy]
+    if len(known) < 2:
+        return f"{title(other)}, or what it is compared with, is {MISSING}."
+    (base, before), (row, after) = known
+    seeds = min(len(base.accuracies), len(row.accuracies))
+    once = "; one training of each decides nothing" if seeds == 1 else ""
+    change = after.estimate - before.estimate
+    return (
+        f"{title(other)} has {text.percent(row.parameters / base.parameters, 0)} of the "
+        f"parameters and {text.percent(row.bytes / base.bytes, 0)} of the bytes of "
+        f"{title(network)}, and its NQ differs by {text.points(change)} points{once}."
+    )
+
+
 def _datasets(found: Overview) -> list[str]:
     return list(dict.fromkeys(one.dataset for one in found))
 

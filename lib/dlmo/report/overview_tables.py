@@ -86,6 +86,35 @@ def _plain(found: Overview, network: str) -> str:
     return text.accuracy_with_interval(known[0]) if known and known[0] else MISSING
 
 
+@cited
+def variant(found: Overview, network: str, other: str, techniques: Sequence[str]) -> Table:
+    """Return two forms of a network side by side, on CIFAR-10.
+
+    Args:
+        found: in which both are.
+        network: the paper's form.
+        other: the other form.
+        techniques: the rows.
+    """
+    parts = {title(name): list(found.of(name, dataset="cifar10")) for name in (network, other)}
+    lines = [
+        {("", "Technique"): technique}
+        | {
+            (name, column): write(one, technique)
+            for name, ones in parts.items()
+            for one in ones
+            for column, write in (("accuracy (%)", _accuracy), ("size (KB)", _size))
+        }
+        for technique in techniques
+    ]
+    caption = f"{' and '.join(parts)}, CIFAR-10."
+    return headed(pd.DataFrame(lines), caption, name="variant")
+
+
+def _size(one: Comparison, name: str) -> str:
+    return text.kb(one[name].bytes) if one[name].measured else MISSING
+
+
 # Table 14 ---------------------------------------------------------------------------------------
 
 PAIRS = (("NQ", "KD"), ("F16", "KD+F16"), ("PRN", "KD+PRN"))
