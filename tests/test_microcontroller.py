@@ -19,7 +19,7 @@ from dlmo.chapter import fitting, live
 from dlmo.deployable import Deployable, Operator, Options, Tensor
 from dlmo.errors import UserError
 from dlmo.instruments import Arena, arena, micro
-from dlmo.microcontroller import overlap, patches, windows
+from dlmo.microcontroller import overlap, patches, planner, windows
 from dlmo.report import arenas, exporting, strategy
 from dlmo.report.candidates import catalogue
 from dlmo.report.micro import changes, files, fits, memory, runs
@@ -204,6 +204,37 @@ def test_patches_by_hand() -> None:
     assert list(patches.stages(found)) == [1, 2]
     assert patches.patched(found, 2, 9) is None
     assert list(patches.stages(residual())) == [3]  # before the addition, the input is still needed
+
+
+def test_the_planner_leaves_a_gap_where_equal_values_wait_for_additions() -> None:
+    """Two residual blocks by hand: never more than three values are needed, and four are laid."""
+    first = [(0, 5), (1, 2), (2, 3), (3, 4), (4, 5)]
+    second = [(5, 10), (6, 7), (7, 8), (8, 9), (9, 10)]
+    values = [planner.Value(16, *place) for place in (*first, *second, (10, 11))]
+    # From the last: at 0, 16, 0, 16, 0; the second block's input over both, at 32; then again
+    # 0, 16, 0, 16; and the first block's input over all three, since it meets the second's.
+    assert planner.planned(values) == 64
+    assert planner.planned([]) == 0
+    # The larger one comes first, and each takes a multiple of sixteen bytes.
+    assert planner.planned([planner.Value(1, 0, 1), planner.Value(17, 1, 2)]) == 48
+
+
+def test_the_planned_head_is_that_of_every_measured_arena_to_the_byte() -> None:
+    """Against TFLite Micro's own account in the records."""
+    known = arenas.read()
+    heads = {
+        place.name: (microcontroller.need(deployable.read(place)).planned, measured.head)
+        for place in sorted(paths.models().glob("*/*/*.tflite"))
+        if (measured := known.of(place.stem.rpartition(".")[2])) and measured.head
+    }
+    assert len(heads) > 50
+    assert {name: pair for name, pair in heads.items() if pair[0] != pair[1]} == {}
+    # Without the gaps it would not be so.
+    assert any(
+        microcontroller.need(deployable.read(place)).activations < heads[place.name][1]
+        for place in paths.models().glob("*/wrn/*.tflite")
+        if place.name in heads
+    )
 
 
 def test_patches_pay_where_the_first_maps_are_the_largest() -> None:

@@ -1,8 +1,9 @@
 """What a file needs: flash, and RAM operator by operator.
 
 RAM is first the most bytes that tensors which are needed at the same time take, as an arena without
-gaps would hold them; then what TFLite Micro keeps in the arena besides. In deep networks that is
-the larger part: two 32-bit numbers for each output channel of a convolution.
+gaps would hold them, and as TFLite Micro's planner lays them; then what it keeps in the arena
+besides. In deep networks that is the larger part: two 32-bit numbers for each output channel of a
+convolution.
 """
 
 import math
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dlmo.deployable import KERNELS, Deployable, Operator, Tensor
+from dlmo.microcontroller.planner import Value, planned
 
 _PER_CHANNEL = 8
 """Bytes of a channel's multiplier and shift."""
@@ -29,7 +31,8 @@ class Need:
     Attributes:
         flash: the whole file; a microcontroller reads the weights where they lie.
         weights: of that, the constants.
-        activations: RAM at the peak; see the module.
+        activations: RAM at the peak, without gaps; see the module.
+        planned: RAM for them as TFLite Micro's planner lays them.
         kept: RAM that TFLite Micro keeps besides, estimated.
         peak: the operator that runs at the peak, and its place (from 0); None without operators.
     """
@@ -37,13 +40,14 @@ class Need:
     flash: int
     weights: int
     activations: int
+    planned: int
     kept: int
     peak: tuple[int, str] | None
 
     @property
     def arena(self) -> int:
         """The arena of TFLite Micro, estimated."""
-        return self.activations + self.kept
+        return self.planned + self.kept
 
 
 @dataclass(frozen=True)
@@ -79,9 +83,19 @@ def need(found: Deployable) -> Need:
         flash=found.bytes,
         weights=sum(len(tensor.content) for tensor in found.tensors if tensor.content is not None),
         activations=_bytes(found.inputs) if peak is None else peak.bytes,
+        planned=planned(_values(found)),
         kept=_kept(found),
         peak=None if peak is None else (peak.place, peak.name),
     )
+
+
+def _values(found: Deployable) -> list[Value]:
+    first, last = lifetimes(found)
+    return [
+        Value(size(found.tensor(index)), first[index], last[index])
+        for index in sorted(first)
+        if varies(found, index)
+    ]
 
 
 def _kept(found: Deployable) -> int:

@@ -46,6 +46,11 @@ class One:
         return self.measured.computed if self.measured else None
 
     @property
+    def planned(self) -> int | None:
+        """Bytes of the values as TFLite Micro's planner lays them, gaps included."""
+        return self.computed if self.held is None else microcontroller.need(self.held).planned
+
+    @property
     def runs(self) -> bool | None:
         """Whether it runs under TFLite Micro: measured, else judged by its types; None: unknown."""
         if self.measured is not None:

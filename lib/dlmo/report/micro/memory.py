@@ -60,35 +60,53 @@ def sentence(found: Sequence[One]) -> str:
     able = [one for one in found if one.measured is not None and one.measured.head is not None]
     if not able:
         return f"The arena is {MISSING}."
-    same = [one for one in able if one.measured and one.measured.head == one.computed]
+    same = [one for one in able if _apart(one) == 0]
     said = (
-        "The interpreter reports to the byte what is computed from the file for "
+        "The interpreter reports to the byte what its planner makes of the values in the file, for "
         f"{text.part(len(same), len(able), 'file')} that run."
         if len(able) > 1
         else _single(able[0])
     )
     apart = [
-        f"{one.technique} ({text.signed(_gap(one) / 1000, 1)}\u00a0KB)"
+        f"{one.technique} ({text.signed(_apart(one) / 1000, 1)}\u00a0KB)"
         for one in able
         if one not in same
     ]
     parts = [said]
     if apart:
         parts.append(f"It reports other values for {text.listing(apart)}.")
+    parts += _gaps(able)
     stays = [(one.measured.tail or 0) / (one.measured.bytes or 1) for one in able if one.measured]
     parts.append(f"What stays is {_span(stays)} of the arena.")
     return " ".join(parts)
 
 
+def _gaps(able: Sequence[One]) -> list[str]:
+    """Say where the planner leaves gaps, and how large they are."""
+    gaps = {
+        one.technique: gap for one in able if (gap := (one.planned or 0) - (one.computed or 0)) > 0
+    }
+    if not gaps:
+        return []
+    sizes = text.span(sorted(gaps.values()), text.kb)
+    return [
+        f"It leaves gaps of {sizes}\u00a0KB, in which nothing lies at the peak, in the arena of "
+        f"{text.listing(gaps)}."
+    ]
+
+
 def _single(one: One) -> str:
-    if _gap(one) == 0:
-        return "The interpreter reports to the byte what is computed from the file."
-    return f"The interpreter reports {text.signed(_gap(one) / 1000, 1)}\u00a0KB more or less."
+    if _apart(one) == 0:
+        return (
+            "The interpreter reports to the byte what its planner makes of the values in the file."
+        )
+    return f"The interpreter reports {text.signed(_apart(one) / 1000, 1)}\u00a0KB more or less."
 
 
-def _gap(one: One) -> int:
+def _apart(one: One) -> int:
+    """Return what is reported less what is planned by the rule, in bytes."""
     assert one.measured is not None and one.measured.head is not None
-    return one.measured.head - (one.computed or 0)
+    return one.measured.head - (one.planned or 0)
 
 
 def _span(shares: Sequence[float]) -> str:
