@@ -10,6 +10,9 @@ from dlmo.report.statistics import Interval
 
 _SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
 
+_LINES = "split(replace(replace(datum.label, ' on ', '|on '), ' (', '|('), '|')"
+"""A network's options and its machine stand below its name, so that a phone has room to draw."""
+
 _NAMES = {"where": "Runtime", "name": "Network", "by": "Computed by", "with interval": "Ratio"}
 
 
@@ -82,7 +85,7 @@ def pointed(
     legend = {"legend": None} if rows == "technique" else {"title": "Technique"}
     base = alt.Chart(frame).encode(
         y=alt.Y(f"{rows}:N", sort=order[rows], title=None)
-        .axis(labelLimit=400)
+        .axis(labelExpr=_LINES)
         .scale(paddingInner=0.3),
         yOffset=alt.YOffset(f"{within}:N", sort=order[within]),
         color=alt.Color("technique:N", scale=charts.scale(order["technique"]), **legend),

@@ -9,7 +9,7 @@ from dlmo.report.comparison_charts import Drawn, NothingToDraw
 from dlmo.report.comparison_tables import headed, title
 from dlmo.report.runtime import read
 from dlmo.report.runtime.charts import pointed
-from dlmo.report.runtime.tables import REFUSED
+from dlmo.report.runtime.tables import by_runtime
 from dlmo.report.runtime.words import spoken
 from dlmo.report.text import MISSING, NONE
 
@@ -79,41 +79,19 @@ def _outcome(technique: object, own: pd.DataFrame) -> str:
 
 @cited
 def table(found: pd.DataFrame) -> Table:
-    """Return the latency ratios of every network, a line a network and machine."""
-    places = list(dict.fromkeys(found["where"]))
-    cells = {
-        (line["name"], line["where"], line["technique"]): _cell(line)
-        for _, line in found.iterrows()
-    }
+    """Return the latency ratios of every network's files, a line a file and machine."""
     lines = [
-        {
-            ("", "Network"): title(str(own["network"].iloc[0])),
-            ("", "Instruction set"): own["sets"].iloc[0],
-        }
-        | {
-            (place, technique): cells.get((name, place, technique), MISSING)
-            for place in places
-            for technique in COMPARED
-        }
-        for name, own in found.groupby("name", sort=False)
+        {("", "Network"): name, ("", "Technique"): technique} | by_runtime(own, found)
+        for (name, technique), own in found.groupby(["name", "technique"], sort=False)
     ]
     if not lines:
         lines = [{("", "Network"): MISSING}]
     caption = (
         "Latency of every network's 8-bit files as a ratio to NQ on the same runtime and machine, "
-        "one thread."
+        "one thread, with 95 % intervals over processes and rounds."
     )
-    return headed(
-        pd.DataFrame(lines),
-        caption,
-        ["Instruction set"],
-        name="replay-networks",
-        texts=("Network",),
-    )
-
-
-def _cell(line: "pd.Series") -> str:
-    return REFUSED if isinstance(line["reason"], str) else text.ratio(line["ratio"])
+    texts = ("Network", "Technique")
+    return headed(pd.DataFrame(lines), caption, name="replay-networks", texts=texts)
 
 
 @cited

@@ -30,7 +30,7 @@ _PACKAGES = {"ai-edge-litert": "LiteRT"}
 P = ParamSpec("P")
 
 
-def noting(function: Callable[P, pd.DataFrame]) -> Callable[P, pd.DataFrame]:
+def _noting(function: Callable[P, pd.DataFrame]) -> Callable[P, pd.DataFrame]:
     """Let a frame know the records that it was read from, and no others."""
 
     @wraps(function)
@@ -77,9 +77,9 @@ def _of(instrument: str, deployables: Container[str]) -> list[records.Measuremen
 
 
 def machines(rows: pd.DataFrame) -> list[str]:
-    """Return the tags of the machines that measured latencies, in the order of their last one."""
+    """Return the tags of the machines that measured latencies, the first to measure first."""
     found = _of("latency", set(rows["deployable_key"].dropna()))
-    return list(dict.fromkeys(one.identity.machine for one in reversed(found)))[::-1]
+    return list(dict.fromkeys(one.identity.machine for one in found))
 
 
 def _in_order(lines: Sequence[dict[str, Any]], rows: pd.DataFrame, columns: str) -> pd.DataFrame:
@@ -116,7 +116,7 @@ _LATENCY = (
 )
 
 
-@noting
+@_noting
 def latencies(rows: pd.DataFrame, machine: str | None = None) -> pd.DataFrame:
     """Return the latency of each technique in each configuration, or why there is none.
 
@@ -225,7 +225,7 @@ def _wide(sets: Sequence[str]) -> list[str]:
 # The same file on another runtime -----------------------------------------------------------------
 
 
-@noting
+@_noting
 def across(rows: pd.DataFrame) -> pd.DataFrame:
     """Return each file's time elsewhere over its own on today's XNNPACK with one thread.
 
@@ -269,7 +269,7 @@ _OPERATORS = (
 )
 
 
-@noting
+@_noting
 def operators(rows: pd.DataFrame, seed: int) -> pd.DataFrame:
     """Return the operators of one seed's files with their shares of the time, a row an operator."""
     lines = []
@@ -309,7 +309,7 @@ def last(found: pd.DataFrame) -> str:
 # Camera -------------------------------------------------------------------------------------------
 
 
-@noting
+@_noting
 def camera(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the way from a camera's picture to the first choice, of the first seed of each.
 
@@ -339,7 +339,7 @@ def camera(rows: pd.DataFrame) -> pd.DataFrame:
 # Boards -------------------------------------------------------------------------------------------
 
 
-@noting
+@_noting
 def devices(rows: pd.DataFrame) -> pd.DataFrame:
     """Return what boards measured, of which `dlmo import` made records.
 

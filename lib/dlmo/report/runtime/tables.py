@@ -35,25 +35,28 @@ def ratios(latencies: pd.DataFrame, techniques: Sequence[str], threads: int) -> 
         threads: of the runtime.
     """
     chosen = latencies[latencies["threads"] == threads]
-    cells = {
-        (line["technique"], line["where"]): REFUSED
-        if isinstance(line["reason"], str)
-        else _ratio(line)
-        for _, line in chosen.iterrows()
-    }
-    places = list(dict.fromkeys(chosen["where"]))
     lines = [
-        {("", "Technique"): name}
-        | {_head(place): cells.get((name, place), MISSING) for place in places}
+        {("", "Technique"): name} | by_runtime(chosen[chosen["technique"] == name], chosen)
         for name in techniques
     ]
     caption = (
         f"Latency as a ratio to NQ on the same runtime, {text.count(threads, 'thread')}, with "
         "95 % intervals over processes and rounds."
     )
-    if not places:
-        lines = [{("", "Technique"): name, ("", "Latency (ratio)"): MISSING} for name in techniques]
     return headed(pd.DataFrame(lines), caption, name=f"replay-{threads}")
+
+
+def by_runtime(some: pd.DataFrame, every: pd.DataFrame) -> dict[tuple[str, str], str]:
+    """Return the cells of a line, a column a runtime.
+
+    Args:
+        some: the latencies of the line, one a runtime.
+        every: those of all lines, whose runtimes are the columns.
+    """
+    cells = {line["where"]: _cell(line) for _, line in some.iterrows()}
+    if every.empty:
+        return {("", "Latency (ratio)"): MISSING}
+    return {_head(place): cells.get(place, MISSING) for place in dict.fromkeys(every["where"])}
 
 
 def _head(place: str) -> tuple[str, str]:
