@@ -77,8 +77,9 @@ def write(html: Path) -> None:
 
 
 def _checksums(folder: Path) -> dict[str, str]:
-    files = sorted(file for file in folder.rglob("*") if file.is_file())
-    return {file.relative_to(folder).as_posix(): sha256(file.read_bytes()) for file in files}
+    files = (file for file in folder.rglob("*") if file.is_file())
+    found = {file.relative_to(folder).as_posix(): sha256(file.read_bytes()) for file in files}
+    return dict(sorted(found.items()))
 
 
 def _of_all(files: dict[str, str]) -> str:
