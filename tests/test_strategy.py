@@ -16,7 +16,7 @@ from scipy import stats
 import make_records
 from dlmo import cli, deployable, microcontroller, paths, records
 from dlmo.book import assets
-from dlmo.chapter.adviser import of as form
+from dlmo.chapter import adviser as form
 from dlmo.errors import UserError
 from dlmo.report import arenas, candidates, statistics, strategy
 from dlmo.report.candidates import Candidate, Catalogue, Pair

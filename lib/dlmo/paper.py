@@ -345,7 +345,7 @@ def _read_claims(file: Path) -> Iterator[tuple[int, Claim]]:
 def _section(file: Path, name: str, kind: type) -> Any:
     """Return one of the two sections of the claims' file, refusing any other."""
     try:
-        data = YAML().load(file.read_text(encoding="utf-8"))
+        data = _loaded(file.read_text(encoding="utf-8"))
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise UserError(f"{file.name}:{line}: {error.problem}; mend the YAML") from None
@@ -358,6 +358,11 @@ def _section(file: Path, name: str, kind: type) -> Any:
             line = _line(data, key)
             raise UserError(f"{file.name}:{line}: {unknown('section', key, ('judging', 'claims'))}")
     return data[name]
+
+
+@lru_cache(maxsize=1)
+def _loaded(written: str) -> Any:
+    return YAML().load(written)
 
 
 def _validated(model: type[Model], data: CommentedMap, file: Path) -> Model:

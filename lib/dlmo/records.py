@@ -7,7 +7,8 @@ that a changed bit is found.
 
 import io
 import json
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -239,6 +240,17 @@ def predictions(record: Measurement) -> dict[str, np.ndarray]:
         return {name: archive[name] for name in archive.files}
 
 
+def right(key: str, part: Literal["test", "validation"]) -> np.ndarray | None:
+    """Return on which images a file is right, bool [n], by the key of its record of accuracy.
+
+    Nothing where there is no such record, or no predictions are kept beside it.
+    """
+    record = find(key)
+    if not isinstance(record, Measurement) or record.predictions is None:
+        return None
+    return predictions(record).get(f"{part}_correct")
+
+
 def read(source: Path) -> Record:
     """Read and check one record.
 
@@ -269,15 +281,26 @@ def every() -> list[Record]:
     Raises:
         UserError: one of them is wrong.
     """
-    root = paths.results()
-    found = sorted(root.glob("*/*/*.json"))
-    stamps = ((path, path.stat()) for path in found)
-    return list(_every(tuple((path, now.st_mtime_ns, now.st_size) for path, now in stamps)))
+    return list(_every(tuple(sorted(_stamps(paths.results(), depth=2)))))
 
 
 @lru_cache(maxsize=2)
-def _every(found: tuple[tuple[Path, int, int], ...]) -> tuple[Record, ...]:
-    return tuple(read(path) for path, _, _ in found)
+def _every(found: tuple[tuple[str, int, int], ...]) -> tuple[Record, ...]:
+    return tuple(read(Path(path)) for path, _, _ in found)
+
+
+def _stamps(folder: Path | str, depth: int) -> Iterator[tuple[str, int, int]]:
+    """Yield path, time of change and size of each record so many folders down."""
+    # A page asks a hundred times what there is: this is ten times as fast as `Path.glob`.
+    if not Path(folder).is_dir():
+        return
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if depth:
+                yield from _stamps(entry.path, depth - 1)
+            elif entry.name.endswith(".json"):
+                now = entry.stat()
+                yield entry.path, now.st_mtime_ns, now.st_size
 
 
 def find(key: str) -> Record | None:

@@ -4,11 +4,10 @@ import json
 from html import escape
 from typing import Any
 
-import pandas as pd
 from IPython.display import HTML
 
 from dlmo.report import strategy
-from dlmo.report.candidates import Catalogue, catalogue
+from dlmo.report.candidates import Catalogue
 
 _NUMBERS = {
     "flash": "Flash, at most (KB)",
@@ -18,17 +17,8 @@ _NUMBERS = {
 }
 
 
-def adviser(rows: pd.DataFrame) -> HTML:
-    """Return the form of the strategy page; it chooses as `strategy.recommend` does.
-
-    Args:
-        rows: of `records.select`; what may be recommended.
-    """
-    return of(catalogue(rows))
-
-
-def of(found: Catalogue) -> HTML:
-    """Return the form that chooses among these candidates."""
+def adviser(found: Catalogue) -> HTML:
+    """Return the form of the strategy page; it chooses among candidates as `recommend` does."""
     data = strategy.embedded(found)
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/")
     return HTML(

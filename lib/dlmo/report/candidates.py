@@ -6,7 +6,7 @@ chosen by is the validation images, too. The test images are only reported.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from itertools import combinations
 from pathlib import Path
 from typing import Any, Literal
@@ -149,7 +149,7 @@ def catalogue(rows: pd.DataFrame) -> Catalogue:
         name = _name(group.iloc[0], profiles)
         groups[name] = group.set_index("seed").sort_index()
         candidates[name] = _candidate(name, groups[name], found, floats, micro)
-    right = cache(_correct)
+    right = cache(partial(records.right, part="validation"))
     pairs = {
         (first.name, second.name): _pair(groups[first.name], groups[second.name], right)
         for first, second in combinations(candidates.values(), 2)
@@ -289,13 +289,6 @@ def _files(first: "pd.Series[Any]", second: "pd.Series[Any]", right: _Right) -> 
         gap = float(first["validation_accuracy"] - second["validation_accuracy"])
         return _of(Interval(gap, np.nan, np.nan, 1), "file")
     return _of(statistics.paired_files(one, other).difference, "file")
-
-
-def _correct(key: str) -> np.ndarray | None:
-    record = records.find(key)
-    if not isinstance(record, records.Measurement) or record.predictions is None:
-        return None
-    return records.predictions(record).get("validation_correct")
 
 
 def _of(found: Interval, unit: Literal["seed", "file", "network"]) -> Pair:

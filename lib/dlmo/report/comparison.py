@@ -160,7 +160,7 @@ def compare(
     """
     same = (rows["dataset"] == dataset) & (rows["network"] == network)
     ours = rows[same & (rows["profile"] == profile)]
-    ratios = _latencies(ours)
+    ratios = _latencies(ours, techniques)
     table, printed = _printed(dataset, network)
     by_name = {name: ours[ours["technique"] == name] for name in techniques}
     nothing: Mapping[str, Interval] = {}
@@ -232,8 +232,8 @@ def _accuracy(seeds: pd.DataFrame) -> Interval:
     if len(seeds) > 1:
         return statistics.mean(seeds["accuracy"].to_numpy(float))
     share = float(seeds["accuracy"].iloc[0])
-    record = _measurements().get(str(seeds["accuracy_key"].iloc[0]))
-    if record is None:
+    record = records.find(str(seeds["accuracy_key"].iloc[0]))
+    if not isinstance(record, records.Measurement):
         return Interval(share, np.nan, np.nan, 1)
     images = int(record.values["test_images"])
     found = statistics.wilson(round(share * images), images)
@@ -306,10 +306,9 @@ def _over_seeds(other: str, values: tuple[float, ...]) -> Difference:
 
 def _one_file(row: "pd.Series[Any]", base: "pd.Series[Any]") -> statistics.Files | None:
     """Compare two conversions of the same weights, image by image, where predictions are kept."""
-    kept = [_measurements().get(str(one["accuracy_key"])) for one in (row, base)]
-    if any(record is None or record.predictions is None for record in kept):
+    right, other = (records.right(str(one["accuracy_key"]), "test") for one in (row, base))
+    if right is None or other is None:
         return None
-    right, other = (records.predictions(record)["test_correct"] for record in kept if record)
     return statistics.paired_files(right, other)
 
 
@@ -323,7 +322,7 @@ def paired(subject: Row, parent: Row) -> Difference:
 # Latency ----------------------------------------------------------------------------------------
 
 
-def _latencies(ours: pd.DataFrame) -> dict[str, Mapping[str, Interval]]:
+def _latencies(ours: pd.DataFrame, wanted: Sequence[str]) -> dict[str, Mapping[str, Interval]]:
     """Return by technique and kernels the ratio to NQ, over all seeds' processes and rounds."""
     names = dict(ours.dropna(subset=["deployable_key"])[["deployable_key", "technique"]].to_numpy())
     found: dict[tuple[str, str], list[records.Measurement]] = {}
@@ -333,13 +332,17 @@ def _latencies(ours: pd.DataFrame) -> dict[str, Mapping[str, Interval]]:
     ratios: dict[str, dict[str, Interval]] = {}
     keys: dict[str, dict[str, list[str]]] = {}
     for (technique, kernels), group in found.items():
+        if technique not in wanted:
+            continue
         ratios.setdefault(technique, {})[kernels] = pooled(group)
         keys.setdefault(technique, {})[kernels] = [record.key for record in group]
     return {name: Noting(one, keys[name]) for name, one in ratios.items()}
 
 
 def _timed(keys: Mapping[str, str]) -> Iterator[records.Measurement]:
-    for record in _measurements().values():
+    for record in records.every():
+        if not isinstance(record, records.Measurement):
+            continue
         identity = record.identity
         wanted = identity.instrument == "latency" and identity.settings.get("threads") == 1
         wanted &= "runtime" not in identity.settings and "ratio" in record.values
@@ -367,10 +370,6 @@ def pooled(group: Sequence[records.Measurement]) -> Interval:
     ratios = np.array([process[:rounds] for process in processes])[:, :, None]
     lows, highs = timing.interval(ratios, seed=0)
     return Interval(float(np.median(ratios)), float(lows[0]), float(highs[0]), len(group))
-
-
-def _measurements() -> dict[str, records.Measurement]:
-    return {one.key: one for one in records.every() if isinstance(one, records.Measurement)}
 
 
 # The paper --------------------------------------------------------------------------------------

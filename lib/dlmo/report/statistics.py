@@ -10,8 +10,10 @@ The rules stand in the report's chapter on method and were fixed before the grid
 All accuracies are shares (0 to 1), all differences are "this less that".
 """
 
+import gc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -131,6 +133,7 @@ def drawn(estimate: float, draws: ArrayLike, n: int, level: float = LEVEL) -> Co
 # One file -------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=4096)  # each pair of files asks for the intervals of both
 def wilson(correct: int, images: int, level: float = LEVEL) -> Interval:
     """Return Wilson's interval of one file's accuracy.
 
@@ -485,9 +488,11 @@ def _adjusted(p: Sequence[float], method: str) -> list[float]:
         return []
     if not all(0 <= value <= 1 for value in p):
         raise ValueError("p-values lie between 0 and 1")
-    if min(p) == 1:
-        # statsmodels collects garbage at each call, which takes longer than all the rest.
-        return [1.0] * len(p)
     from statsmodels.stats.multitest import multipletests
 
-    return [float(value) for value in multipletests(list(p), alpha=ALPHA, method=method)[1]]
+    # statsmodels collects garbage at each call: a quarter of a second, unless all is set apart.
+    gc.freeze()
+    try:
+        return [float(value) for value in multipletests(list(p), alpha=ALPHA, method=method)[1]]
+    finally:
+        gc.unfreeze()
