@@ -78,8 +78,10 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_an_unpacked_archive_builds_the_book(html, unpacked):
     # What was executed here is asked for by its contents, so that only the pages are made anew.
     shutil.copytree(paths.ROOT / "_build/.executed", unpacked / "_build/.executed")
+    executed = set((unpacked / "_build/.executed").iterdir())
     ended = run(unpacked, "-m", "dlmo.book")
     assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert set((unpacked / "_build/.executed").iterdir()) == executed
     built = unpacked / "_build/html"
     assert test_book.names(built) == test_book.names(html)
     assert "(of an archive)" in (built / "index.html").read_text()

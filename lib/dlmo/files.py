@@ -3,7 +3,7 @@
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -48,11 +48,15 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def within(folder: Path) -> Iterator[Path]:
-    """Yield the files below a folder in one order, what Python compiles left out."""
+def within(folder: Path, apart: Collection[Path] = ()) -> Iterator[Path]:
+    """Yield the files below a folder in one order.
+
+    Left out is what Python compiles, and what lies in these folders or is one of these files.
+    """
     for where, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if name != "__pycache__")
-        yield from (Path(where) / name for name in sorted(names) if not name.endswith(".pyc"))
+        found = (Path(where) / name for name in sorted(names) if not name.endswith(".pyc"))
+        yield from (one for one in found if not any(one.is_relative_to(away) for away in apart))
 
 
 def digest(files: Iterable[Path]) -> str:

@@ -26,6 +26,9 @@ from pydantic import BaseModel, ConfigDict
 from dlmo import paths
 from dlmo.errors import UserError
 
+COMMIT = Path(__file__).with_name("commit.txt")
+"""The file that names the commit in an archive of it."""
+
 INSTRUCTION_SETS = (
     "sse4_2",
     "avx",
@@ -145,10 +148,9 @@ def commit(*, everything: bool = False) -> tuple[str, bool]:
 def archived() -> str:
     """Return the commit that this is an unpacked archive of, "unknown" where it is none.
 
-    `git archive` writes it into its copy of the file beside this one.
+    `git archive` writes it into its copy of `COMMIT`.
     """
-    written = Path(__file__).with_name("commit.txt")
-    said = written.read_text("ascii").strip() if written.exists() else ""
+    said = COMMIT.read_text("ascii").strip() if COMMIT.exists() else ""
     return said if re.fullmatch(r"[0-9a-f]{40,64}", said) else "unknown"
 
 

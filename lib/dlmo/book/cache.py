@@ -13,7 +13,7 @@ from pathlib import Path
 
 import loky
 
-from dlmo import paths
+from dlmo import machine, paths
 from dlmo.book.execute import execute
 from dlmo.files import digest, within
 
@@ -83,9 +83,10 @@ def surroundings() -> str:
 
 def _sources() -> Iterator[Path]:
     yield paths.ROOT / "constraints.txt"
-    # Assets and templates change how pages look, never what a chapter computes.
+    # Assets and templates change how pages look, never what a chapter computes; nor does the commit
+    # that an archive names.
     library, book = paths.ROOT / "lib/dlmo", paths.ROOT / "lib/dlmo/book"
-    yield from (path for path in within(library) if not path.is_relative_to(book))
+    yield from within(library, apart=(book, machine.COMMIT))
     yield book / "execute.py"
     yield paths.ROOT / "requirements.txt"
     for folder in (

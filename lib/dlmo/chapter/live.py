@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from dlmo import files, instruments, paths, recipes, records
+from dlmo import files, instruments, machine, paths, recipes, records
 from dlmo.report import text
 from dlmo.trials import Trial
 
@@ -118,11 +118,10 @@ def folder() -> Path:
 
 def _makers() -> Iterator[Path]:
     """Yield all that decides what a check makes, but for the processor."""
-    # How pages look does not; and what draws them changes most often.
-    apart = [paths.ROOT / "lib/dlmo" / room for room in ("book", "report", "cli")]
-    for file in files.within(paths.ROOT / "lib/dlmo"):
-        if not any(file.is_relative_to(room) for room in apart):
-            yield file
+    # How pages look does not; and what draws them changes most often. Nor does an archive's commit.
+    library = paths.ROOT / "lib/dlmo"
+    apart = [library / room for room in ("book", "report", "cli")]
+    yield from files.within(library, apart=(*apart, machine.COMMIT))
     yield paths.recipes() / f"{PROFILE}.yml"
     yield paths.ROOT / "constraints.txt"
 
