@@ -65,15 +65,17 @@ def _names(frame: pd.DataFrame) -> list[alt.Chart]:
     places = {"bottom": own[~below], "top": own[below]}
     return [
         alt.Chart(lines)
+        .transform_calculate(label="replace(datum.network, ' (', '\\n(')")
         .mark_text(
             align="right",
             baseline=alt.TextBaseline(baseline),
+            lineBreak="\n",
             dx=-8,
             dy=-6 if baseline == "bottom" else 8,
             tooltip=False,
             aria=False,
         )
-        .encode(x="size:Q", y="accuracy:Q", text="network:N")
+        .encode(x="size:Q", y="accuracy:Q", text="label:N")
         for baseline, lines in places.items()
         if len(lines)
     ]
