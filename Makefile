@@ -32,7 +32,7 @@ test-slow: test-environment
 bench: environment
 	@$(BIN)/python benchmarks/training.py vggnet mobilenet_v1 resnet50
 	@$(BIN)/python benchmarks/precision.py resnet8 resnet50 resnet56 wrn mobilenet_v1 mobilenet_v3_large
-	@$(BIN)/python benchmarks/accuracy.py $$(ls data/models/cifar10/vggnet/NQ-reference-0.*.tflite)
+	@$(BIN)/python benchmarks/accuracy.py data/models/cifar10/vggnet/NQ-reference-0.*.tflite data/models/cifar10/resnet8/NQ-reference-0.*.tflite
 	@$(BIN)/python benchmarks/workers.py
 	@$(BIN)/python benchmarks/records.py
 	@$(BIN)/python benchmarks/memory.py

@@ -45,7 +45,9 @@ def predict(folder: Path, job: dict[str, Any]) -> Answer:
 
 def _looked_up(table: np.ndarray, images: np.ndarray) -> np.ndarray:
     """Return the value of each byte, of its channel where these differ."""
-    return table[images] if table.ndim == 1 else table[images, np.arange(table.shape[1])]
+    if table.ndim == 1:
+        return np.take(table, images)
+    return table[images, np.arange(table.shape[1])]
 
 
 def _run_chunk(interpreter: Any, inputs: np.ndarray, outputs: np.ndarray, batch: int) -> None:
