@@ -58,24 +58,35 @@ def _trained_on(dataset: str) -> str:
     return f"{CONTROL}, {dataset}"
 
 
+_SHIFTS = {"bottom": -6, "top": 8, "middle": 0}
+"""How far below its point a name stands, in pixels, by its baseline."""
+
+
 def _names(frame: pd.DataFrame) -> list[alt.Chart]:
-    """Return each network's name over its NQ, or under it where another network lies above."""
+    """Return each network's name over its NQ, or under it where another network lies above.
+
+    Another form of a network is named beside its smallest file: its NQ lies among the network's.
+    """
     own = frame[frame["technique"] == PARENT]
+    forms = own["network"].str.contains("(", regex=False)
     below = own.apply(lambda line: _covered(line, own), axis=1).astype(bool)
-    places = {"bottom": own[~below], "top": own[below]}
+    files = frame[frame["network"].isin(own[forms]["network"])].sort_values("size")
+    places = {
+        "bottom": own[~forms & ~below],
+        "top": own[~forms & below],
+        "middle": files.drop_duplicates(["network", "dataset"]),
+    }
     return [
         alt.Chart(lines)
-        .transform_calculate(label="replace(datum.network, ' (', '\\n(')")
         .mark_text(
             align="right",
             baseline=alt.TextBaseline(baseline),
-            lineBreak="\n",
             dx=-8,
-            dy=-6 if baseline == "bottom" else 8,
+            dy=_SHIFTS[baseline],
             tooltip=False,
             aria=False,
         )
-        .encode(x="size:Q", y="accuracy:Q", text="label:N")
+        .encode(x="size:Q", y="accuracy:Q", text="network:N")
         for baseline, lines in places.items()
         if len(lines)
     ]
