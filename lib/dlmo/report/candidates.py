@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from itertools import combinations
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -143,12 +143,13 @@ def catalogue(rows: pd.DataFrame) -> Catalogue:
     found = {one.key: one for one in records.every()}
     floats, micro = _floats(known, found), arenas.read()
     candidates: dict[str, Candidate] = {}
-    groups: dict[str, pd.DataFrame] = {}
+    groups: dict[str, _Seeds] = {}
     profiles = known["profile"].nunique() > 1
     for _, group in known.groupby(list(_GROUP), sort=True):
         name = _name(group.iloc[0], profiles)
-        groups[name] = group.set_index("seed").sort_index()
-        candidates[name] = _candidate(name, groups[name], found, floats, micro)
+        seeds = group.set_index("seed").sort_index()
+        groups[name] = _seeds(seeds)
+        candidates[name] = _candidate(name, seeds, found, floats, micro)
     right = cache(partial(records.right, part="validation"))
     pairs = {
         (first.name, second.name): _pair(groups[first.name], groups[second.name], right)
@@ -264,31 +265,50 @@ _Right = Callable[[str], np.ndarray | None]
 """Says on which validation images a file is right, by the key of its accuracy."""
 
 
-def _pair(first: pd.DataFrame, second: pd.DataFrame, right: _Right) -> Pair:
+class _Seeds(NamedTuple):
+    """What is compared of a candidate; plain values, since there are thousands of pairs."""
+
+    parent: tuple[str, str]
+    accuracies: Mapping[int, float]
+    keys: Mapping[int, str]
+
+
+def _seeds(group: pd.DataFrame) -> _Seeds:
+    """Return of a candidate's rows, by seed, what is compared of them."""
+    first, seeds = group.iloc[0], [int(seed) for seed in group.index]
+    return _Seeds(
+        (str(first["network"]), str(first["profile"])),
+        dict(zip(seeds, map(float, group["validation_accuracy"]), strict=True)),
+        dict(zip(seeds, map(str, group["accuracy_key"]), strict=True)),
+    )
+
+
+def _pair(first: _Seeds, second: _Seeds, right: _Right) -> Pair:
     """Compare two candidates on the validation images, paired as far as they share a parent."""
-    related = all(first[one].iloc[0] == second[one].iloc[0] for one in ("network", "profile"))
-    both = first.index.intersection(second.index)
-    one, other = (frame["validation_accuracy"].astype(float) for frame in (first, second))
+    one, other = first.accuracies, second.accuracies
+    related = first.parent == second.parent
+    both = [seed for seed in one if seed in other]
     if related and len(both) > 1:
-        return _of(statistics.paired(one[both].to_numpy(), other[both].to_numpy()), "seed")
+        found = statistics.paired([one[seed] for seed in both], [other[seed] for seed in both])
+        return _of(found, "seed")
     if not related and min(len(one), len(other)) > 1:
-        return _of(statistics.compare_means(one.to_numpy(), other.to_numpy()).interval, "network")
-    if len(both):
-        return _files(first.loc[both[0]], second.loc[both[0]], right)
+        means = statistics.compare_means(list(one.values()), list(other.values()))
+        return _of(means.interval, "network")
     # Not the best seeds: chosen by these very images, they would look better than they are.
-    return _files(first.iloc[0], second.iloc[0], right)
+    seeds = (both[0], both[0]) if both else (next(iter(one)), next(iter(other)))
+    return _files(first, second, seeds, right)
 
 
-def _files(first: "pd.Series[Any]", second: "pd.Series[Any]", right: _Right) -> Pair:
+def _files(first: _Seeds, second: _Seeds, seeds: tuple[int, int], right: _Right) -> Pair:
     """Compare two files image by image: which of the two to deploy, not which technique is better.
 
     Without the predictions of both one pair decides nothing.
     """
-    one, other = (right(str(file["accuracy_key"])) for file in (first, second))
+    one, other = right(first.keys[seeds[0]]), right(second.keys[seeds[1]])
     if one is None or other is None:
-        gap = float(first["validation_accuracy"] - second["validation_accuracy"])
+        gap = first.accuracies[seeds[0]] - second.accuracies[seeds[1]]
         return _of(Interval(gap, np.nan, np.nan, 1), "file")
-    return _of(statistics.paired_files(one, other).difference, "file")
+    return _of(statistics.paired_interval(one, other), "file")
 
 
 def _of(found: Interval, unit: Literal["seed", "file", "network"]) -> Pair:

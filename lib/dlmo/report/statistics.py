@@ -167,11 +167,21 @@ def paired_files(first: ArrayLike, second: ArrayLike, level: float = LEVEL) -> F
         ValueError: the two are not about the same number of images.
     """
     table = _crossed(first, second)
-    (both, only_first), (only_second, neither) = table
+    (_, only_first), (only_second, _) = table
     from statsmodels.stats.contingency_tables import mcnemar
 
-    difference = _newcombe(both, only_first, only_second, neither, level)
+    difference = paired_interval(first, second, level)
     return Files(only_first, only_second, difference, float(mcnemar(table, exact=True).pvalue))
+
+
+def paired_interval(first: ArrayLike, second: ArrayLike, level: float = LEVEL) -> Interval:
+    """Return the difference of two files on the same images; as `paired_files`, without its test.
+
+    Raises:
+        ValueError: the two are not about the same number of images.
+    """
+    (both, only_first), (only_second, neither) = _crossed(first, second)
+    return _newcombe(both, only_first, only_second, neither, level)
 
 
 def kappa(first: ArrayLike, second: ArrayLike, level: float = LEVEL) -> Interval:
