@@ -55,6 +55,10 @@ def chosen(grid: pd.DataFrame, *techniques: str) -> pd.DataFrame:
     return grid[grid["technique"].isin(techniques)].set_index(["network", "technique"])
 
 
+def covered(rows: pd.DataFrame | pd.Series) -> set[str]:
+    return set(rows.index.get_level_values("network"))
+
+
 def test_every_pair_is_measured(grid: pd.DataFrame) -> None:
     assert grid["reason"].isna().all(), grid["reason"].dropna().to_dict()
     numbers = grid[["accuracy", "validation_accuracy", "bytes", "zipped_bytes", "memory"]]
@@ -64,13 +68,13 @@ def test_every_pair_is_measured(grid: pd.DataFrame) -> None:
 
 def test_full_integer_files_have_no_float_operator(grid: pd.DataFrame) -> None:
     files = chosen(grid, "FIQ", "QAT", "PRN+QAT", "KD+FIQ", "NQ+FT+FIQ")["float_operators"]
-    assert set(files.index.get_level_values("network")) == set(grid["network"])
+    assert covered(files) == set(grid["network"]) >= set(networks.names()) - set(DEEPER)
     assert (files == 0).all(), files[files > 0].to_dict()
 
 
 def test_pruned_files_hold_four_zeros_in_five(grid: pd.DataFrame) -> None:
     pruned = chosen(grid, "PRN", "PRQ", "KD+PRN", "KD+PRQ")["pruned_nonzero"]
-    assert set(pruned.index.get_level_values("network")) == set(grid["network"])
+    assert covered(pruned) == set(grid["network"]) >= set(networks.names()) - set(DEEPER)
     assert pruned.between(0.19, 0.21).all(), pruned.to_dict()
     # QAT may round a weight to zero, but wakes none up.
     assert (chosen(grid, "PRN+QAT")["pruned_nonzero"] <= 0.21).all()

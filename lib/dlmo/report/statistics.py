@@ -167,10 +167,10 @@ def paired_files(first: ArrayLike, second: ArrayLike, level: float = LEVEL) -> F
         ValueError: the two are not about the same number of images.
     """
     table = _crossed(first, second)
-    (_, only_first), (only_second, _) = table
+    (both, only_first), (only_second, neither) = table
     from statsmodels.stats.contingency_tables import mcnemar
 
-    difference = paired_interval(first, second, level)
+    difference = _newcombe(both, only_first, only_second, neither, level)
     return Files(only_first, only_second, difference, float(mcnemar(table, exact=True).pvalue))
 
 
