@@ -24,7 +24,8 @@ RESOLVERS = {
     "builtin": "BUILTIN_WITHOUT_DEFAULT_DELEGATES",
     "reference": "BUILTIN_REF",
 }
-CHUNK = 500
+CHUNK = 50
+"""Images looked up at once: few enough for the values to stay in the processor's cache."""
 Answer = tuple[dict[str, Any], dict[str, np.ndarray]]
 
 

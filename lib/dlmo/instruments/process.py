@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,11 +138,20 @@ def _wait(folder: Path, how: Settings, seconds: float, jobs: Path) -> int | None
             )
         except OSError as error:
             raise UserError(f"{command[0]} can't be started: {error.strerror}") from error
+    late = threading.Event()
+
+    def stop() -> None:
+        late.set()
+        process.kill()
+
+    # wait(seconds) looks every 50 ms only, which is a tenth of a short measurement.
+    alarm = threading.Timer(seconds, stop)
+    alarm.start()
     try:
-        return process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        return None
+        code = process.wait()
+        return None if late.is_set() else code
     finally:  # also when the user interrupts
+        alarm.cancel()
         process.kill()
         process.wait()
         if process.stdin:
