@@ -458,6 +458,33 @@ def test_tables_are_numbered_named_and_referred_to_and_what_is_missing_fails(sou
     assert "nobody1900" in ended.stderr and "gone.md" in ended.stderr
 
 
+def test_an_edit_writes_its_page_again_and_others_only_where_they_show_it(source):
+    index = "# A book\n\nSee {numref}`table-small` and [](chapters/b.md).\n"
+    (source / "index.md").write_text(index)
+    chapter = notebook(source / "chapters/a.ipynb", TABLE)
+    other = source / "chapters/b.md"
+    other.write_text("# The second\n\nWords.\n")
+    contents(source, "a", "b")
+    assert (built := run_book(source, OURS)).returncode == 0, built.stdout + built.stderr
+    apart = source / "_build/html/chapters/a.html"
+    before = apart.stat().st_mtime_ns
+    other.write_text("# The second\n\nOther words.\n")
+    assert run_book(source, OURS).returncode == 0
+    assert showing(source, "Other words") == {"chapters/b.html"}
+    assert apart.stat().st_mtime_ns == before
+    other.write_text("# The third\n\nOther words.\n")
+    assert run_book(source, OURS).returncode == 0
+    assert showing(source, "The third") >= {"index.html", "chapters/a.html", "chapters/b.html"}
+    notebook(chapter, TABLE.replace('"small"', '"first"'), TABLE)
+    assert run_book(source, OURS).returncode == 0
+    assert showing(source, 'numref">Table 2<') == {"index.html"}
+    edited = pages(source)
+    shutil.rmtree(source / "_build")
+    assert run_book(source, OURS).returncode == 0
+    clean = pages(source)
+    assert [name for name in clean if name.endswith(".html") and clean[name] != edited[name]] == []
+
+
 FEW = ("results", "conclusions")
 ALL = sorted(chapter.stem for chapter in (paths.ROOT / "chapters").glob("*.ipynb"))
 
@@ -492,6 +519,9 @@ def test_no_page_is_stale_after_a_record_has_changed(source, tmp_path, monkeypat
     before = showing(source, "73.2")
     assert before >= {"index.html", *(f"chapters/{name}.html" for name in FEW)}
     write(trial("NQ", 0), 0.6543, 60_000)
+    # The PDF's build reads what has changed for both.
+    single = PLAIN.replace("sys.argv[1]", "sys.argv[1], '--builder', 'singlehtml'")
+    assert run_book(source, single).returncode == 0
     assert run_book(source, PLAIN).returncode == 0
     assert showing(source, "73.2") == set()
     assert showing(source, "65.4") >= before

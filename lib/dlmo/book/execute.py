@@ -19,6 +19,7 @@ from jupyter_client.kernelspec import NoSuchKernel
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import ensure_event_loop
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from papermill.engines import NBClientEngine, NotebookExecutionManager, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
@@ -137,6 +138,24 @@ def execute(
     return output
 
 
+class _Sparing(NBClientEngine):
+    """Writes the copy when it begins and when it ends, however it ends, not twice a cell."""
+
+    @classmethod
+    def execute_managed_notebook(
+        cls, nb_man: NotebookExecutionManager, kernel_name: str, **settings: Any
+    ) -> Any:
+        """Execute, and write nothing meanwhile."""
+        path, nb_man.output_path = nb_man.output_path, None
+        try:
+            return super().execute_managed_notebook(nb_man, kernel_name, **settings)
+        finally:
+            nb_man.output_path = path
+
+
+papermill_engines.register("sparing", _Sparing)
+
+
 class _Manager(AsyncKernelManager):
     """Remembers the latest of its kind, and its client, for `_interruptible`."""
 
@@ -202,6 +221,7 @@ def _run(
                 chapter,
                 output,
                 values,
+                engine_name="sparing",
                 cwd=chapter.parent,
                 progress_bar=False,
                 stderr_file=_Progress() if progress else None,

@@ -9,7 +9,7 @@ from sphinx.config import Config
 from sphinx.environment import BuildEnvironment
 from sphinx.errors import SphinxError
 
-from dlmo.book import assets, cache, charts, links, numbering, origin, page, status
+from dlmo.book import assets, cache, charts, common, links, numbering, origin, page, status
 from dlmo.errors import UserError
 
 _REPAIRS = {
@@ -29,7 +29,7 @@ class BookError(SphinxError):
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Connect to Sphinx."""
-    for part in (charts, numbering, status, origin, links):
+    for part in (charts, numbering, status, origin, common, links):
         part.setup(app)
     # A site of reruns has notebooks that are executed already.
     app.add_config_value("dlmo_execute", True, "env", [bool])
@@ -37,7 +37,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("env-get-outdated", _outdated)
     app.connect("env-before-read-docs", _execute)
     app.connect("source-read", _swap)
-    app.connect("env-updated", _all_if_any)
     app.connect("env-purge-doc", _forget)
     app.connect("doctree-resolved", _without_thebe, priority=900)
     app.connect("html-page-context", _finish, priority=900)
@@ -88,7 +87,6 @@ def _outdated(
 
 def _execute(app: Sphinx, env: BuildEnvironment, documents: list[str]) -> None:
     chapters = [path for document in documents if (path := _chapter(app, document))]
-    vars(env)["dlmo_read"] = bool(documents)
     try:
         cache.fill(chapters, _build_folder(app))
     except UserError as error:
@@ -100,11 +98,6 @@ def _swap(app: Sphinx, document: str, source: list[str]) -> None:
     if path:
         _keys(app.env)[document] = cache.key(path)
         source[0] = page.read(cache.place(path, _build_folder(app)))
-
-
-def _all_if_any(app: Sphinx, env: BuildEnvironment) -> list[str]:
-    # A number glued on one page may stand on another, and nothing says which.
-    return sorted(env.found_docs) if getattr(env, "dlmo_read", False) else []
 
 
 def _forget(app: Sphinx, env: BuildEnvironment, document: str) -> None:

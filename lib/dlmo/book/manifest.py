@@ -3,6 +3,7 @@
 import contextlib
 import json
 import platform
+import re
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
@@ -20,6 +21,9 @@ and after a build of some pages only it keeps the words of the other in another 
 
 _STATES = {True: "", False: " with changes", None: " (of an archive)"}
 """What the footer says behind the commit, by whether the tree is clean."""
+
+_BUILT = re.compile(r'(<span class="dlmo-built">).*?(</span>)', re.DOTALL)
+"""Where the footer says it; see templates/dlmo-build.html."""
 
 
 @lru_cache(maxsize=1)
@@ -59,21 +63,28 @@ def versions() -> dict[str, str]:
     return found
 
 
-def summary() -> dict[str, str]:
-    """Return what the footer of each page says of the build."""
+def summary() -> str:
+    """Return what the footer of each page says of the build, as HTML."""
     made = make()
     records = sum(name.endswith(".json") for name in made["files"]["records"])
-    return {
-        "commit": made["commit"][:10],
-        "state": _STATES[made["clean"]],
-        "records": text.count(records, "record"),
-        "checksum": made["checksums"]["records"][:12],
-    }
+    return (
+        f"commit <code>{made['commit'][:10]}</code>{_STATES[made['clean']]} and "
+        f"{text.count(records, 'record')} (<code>{made['checksums']['records'][:12]}</code>)"
+    )
 
 
 def write(html: Path) -> None:
     """Write the manifest beside the pages."""
     (html / NAME).write_text(json.dumps(make(), indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def stamp(html: Path) -> None:
+    """Let the footers of pages that an earlier build wrote say what this one was made from."""
+    for page in html.rglob("*.html"):
+        written = page.read_text(encoding="utf-8")
+        right = _BUILT.sub(lambda found: f"{found[1]}{summary()}{found[2]}", written)
+        if right != written:
+            page.write_text(right, encoding="utf-8")
 
 
 def _checksums(folder: Path) -> dict[str, str]:

@@ -10,6 +10,7 @@ An equation of the paper, labelled `equation-N`, has the paper's number N; ours 
 
 import html
 import re
+from copy import deepcopy
 from string import ascii_uppercase
 
 from docutils import nodes
@@ -60,8 +61,15 @@ class NumberTables(SphinxTransform):
         figure += [nodes.caption(caption, caption), bundle]
 
 
+def _as_counted(app: Sphinx, env: BuildEnvironment) -> list[str]:
+    """Put back Sphinx's own numbers: where the next ones differ, it writes the page again."""
+    env.toc_fignumbers = vars(env).get("dlmo_counted", env.toc_fignumbers)
+    return []
+
+
 def number_equations(app: Sphinx, env: BuildEnvironment) -> list[str]:
     """Give the paper's equations its own numbers, and ours letters in the order of the book."""
+    vars(env)["dlmo_counted"] = deepcopy(env.toc_fignumbers)
     letters = iter(ascii_uppercase)
     for figures in env.toc_fignumbers.values():
         # Sphinx writes a number's parts, whatever they are, with dots between them.
@@ -98,4 +106,5 @@ def setup(app: Sphinx) -> None:
     app.add_enumerable_node(TableFigure, "table", html=(_visit, _depart))
     app.add_transform(NumberTables)
     # Sphinx counts when it collects the contents, at 500.
+    app.connect("env-get-updated", _as_counted, priority=100)
     app.connect("env-get-updated", number_equations, priority=900)

@@ -17,7 +17,6 @@ def setup(app: Sphinx) -> None:
     """Connect to Sphinx: after chapters are swapped in, before links are checked."""
     app.connect("source-read", _link, priority=600)
     app.connect("env-purge-doc", _forget)
-    app.connect("env-updated", _all_if_another_build)
     app.connect("html-page-context", _finish, priority=910)
     app.connect("build-finished", _write, priority=400)
 
@@ -55,13 +54,6 @@ def _forget(app: Sphinx, env: BuildEnvironment, document: str) -> None:
     _sets(env).pop(document, None)
 
 
-def _all_if_another_build(app: Sphinx, env: BuildEnvironment) -> list[str]:
-    # Each page's footer names the build.
-    before, now = getattr(env, "dlmo_build", None), manifest.summary()
-    vars(env)["dlmo_build"] = now
-    return sorted(env.found_docs) if before != now else []
-
-
 def _finish(
     app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: nodes.document
 ) -> None:
@@ -83,5 +75,6 @@ def _write(app: Sphinx, problem: Exception | None) -> None:
     if problem is not None or app.builder.name != "html":
         return
     manifest.write(Path(app.outdir))
+    manifest.stamp(Path(app.outdir))
     if provenance.PAGE in app.env.found_docs:
         records_page.write(Path(app.outdir), _sets(app.env).values())

@@ -14,12 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from dlmo import datasets, paths, records
+from dlmo.book import cache
 from dlmo.book.provenance import PAGE, Sets
 from dlmo.errors import UserError
+from dlmo.files import digest, sha256, within
 from dlmo.report import text
 from dlmo.trials import Trial
 
 FOLDER = "_records"
+NOTE = "made_from.txt"
+"""Says from what the other files were made, so that the same is not made twice."""
 
 COLUMNS = (
     *("key", "kind", "dataset", "network", "technique", "profile", "seed", "what", "result"),
@@ -37,10 +41,12 @@ def write(html: Path, sets: Iterable[Sets]) -> None:
         html: the folder of the built pages.
         sets: the sources that the pages link to.
     """
-    found, kept = records.every(), _kept()
     merged = {name: keys for one in sets for name, keys in one.items()}
+    folder, made_from = html / FOLDER, _made_from(merged)
+    if (folder / NOTE).exists() and (folder / NOTE).read_text() == made_from:
+        return
+    found, kept = records.every(), _kept()
     wanted = dict(_files(found, kept, merged))
-    folder = html / FOLDER
     for name, content in wanted.items():
         _write(folder / name, content)
     copied = {f"models/{file}": paths.models() / file for file in kept.values()}
@@ -48,6 +54,13 @@ def write(html: Path, sets: Iterable[Sets]) -> None:
     for name, file in copied.items():
         _copy(file, folder / name)
     _remove_others(folder, {*wanted, *copied})
+    _write(folder / NOTE, made_from)
+
+
+def _made_from(sets: Sets) -> str:
+    """Return the hash of all that decides what these files say."""
+    code = digest(within(Path(__file__).parent))
+    return sha256(f"{cache.surroundings()} {code} {_json(sorted(sets.items()))}".encode())
 
 
 def targets(page: Path) -> list[str]:

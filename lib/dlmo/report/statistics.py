@@ -8,6 +8,9 @@ The rules stand in the report's chapter on method and were fixed before the grid
 - A second measurement is judged by a prediction interval, not by the first one's confidence.
 
 All accuracies are shares (0 to 1), all differences are "this less that".
+
+SciPy and statsmodels take seconds to import, so functions do that: the book's pages ask this module
+for its words alone.
 """
 
 import gc
@@ -18,7 +21,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import optimize, stats
 
 LEVEL = 0.95
 """Confidence of every interval unless something else is asked for."""
@@ -142,7 +144,7 @@ def wilson(correct: int, images: int, level: float = LEVEL) -> Interval:
     """
     if not 0 <= correct <= images or images == 0:
         raise ValueError(f"{correct} correct of {images} images is not possible")
-    # Wilson, 1927; statsmodels imports for a second, and only tests of proportions need it.
+    # Wilson, 1927.
     from statsmodels.stats.proportion import proportion_confint
 
     low, high = proportion_confint(correct, images, alpha=1 - level, method="wilson")
@@ -202,10 +204,11 @@ def kappa(first: ArrayLike, second: ArrayLike, level: float = LEVEL) -> Interval
     images = int(table.sum())
     if 0 in (*table.sum(axis=0), *table.sum(axis=1)):
         return Interval(np.nan, np.nan, np.nan, images)
+    from scipy import special
     from statsmodels.stats.inter_rater import cohens_kappa
 
     found = cohens_kappa(table)
-    reach = float(stats.norm.ppf((1 + level) / 2)) * float(found.std_kappa)
+    reach = float(special.ndtri((1 + level) / 2)) * float(found.std_kappa)
     estimate = float(found.kappa)
     return Interval(estimate, max(-1.0, estimate - reach), min(1.0, estimate + reach), images)
 
@@ -261,6 +264,8 @@ def _newcombe_above(both: int, first: int, second: int, neither: int, value: flo
 
     if short(_SURE) > 0:
         return _SURE
+    from scipy import optimize
+
     return float(optimize.brentq(short, _SURE, 0.5 - 1e-9, xtol=1e-12))
 
 
@@ -384,6 +389,8 @@ def _welch(one: NDArray[np.float64], other: NDArray[np.float64]) -> Interval:
     estimate, n = float(one.mean() - other.mean()), min(len(one), len(other))
     if max(np.ptp(one), np.ptp(other)) < _NOTHING:
         return Interval(estimate, estimate, estimate, n)
+    from scipy import stats
+
     found = stats.ttest_ind(one, other, equal_var=False).confidence_interval(LEVEL)
     return Interval(estimate, float(found.low), float(found.high), n)
 
@@ -391,6 +398,8 @@ def _welch(one: NDArray[np.float64], other: NDArray[np.float64]) -> Interval:
 def _welch_above(one: NDArray[np.float64], other: NDArray[np.float64], value: float) -> float:
     if max(np.ptp(one), np.ptp(other)) < _NOTHING:
         return float(not one.mean() - other.mean() > value)
+    from scipy import stats
+
     test = stats.ttest_ind(one - value, other, equal_var=False, alternative="greater")
     return float(test.pvalue)
 
@@ -405,11 +414,15 @@ def _one_sided(differences: ArrayLike, above: float) -> float:
         raise ValueError("one pair decides nothing")
     if np.ptp(numbers) < _NOTHING:
         return float(not numbers.mean() > above)
+    from scipy import stats
+
     return float(stats.ttest_1samp(numbers, above, alternative="greater").pvalue)
 
 
 def _t(level: float, n: int) -> float:
-    return float(stats.t.ppf((1 + level) / 2, n - 1))
+    from scipy import special
+
+    return float(special.stdtrit(n - 1, (1 + level) / 2))
 
 
 def _numbers(values: ArrayLike) -> NDArray[np.float64]:
