@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import altair as alt
@@ -395,11 +396,13 @@ def html() -> Path:
     return paths.ROOT / "_build/html"
 
 
-@pytest.fixture(scope="session")
-def served(html) -> Iterator[str]:
+@contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """Serve a folder on this machine; yield its address."""
+
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def __init__(self, *arguments):
-            super().__init__(*arguments, directory=str(html))
+            super().__init__(*arguments, directory=str(folder))
 
         def log_message(self, *_):
             pass
@@ -408,6 +411,12 @@ def served(html) -> Iterator[str]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def served(html) -> Iterator[str]:
+    with serving(html) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

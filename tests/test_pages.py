@@ -32,7 +32,7 @@ from dlmo.report import (
     text,
 )
 from dlmo.trials import Trial
-from test_book import CHART, PLAIN, notebook, pages, run_book
+from test_book import CHART, PLAIN, notebook, pages, run_book, serving
 
 BOOK = [paths.ROOT / "index.ipynb", *sorted((paths.ROOT / "chapters").glob("*.ipynb"))]
 PAGES = [*BOOK, *sorted((paths.ROOT / "chapters").glob("*.md"))]
@@ -483,6 +483,21 @@ def test_an_edit_writes_its_page_again_and_others_only_where_they_show_it(source
     assert run_book(source, OURS).returncode == 0
     clean = pages(source)
     assert [name for name in clean if name.endswith(".html") and clean[name] != edited[name]] == []
+
+
+def test_links_to_other_hosts_are_asked_for_by_a_command(source, tmp_path):
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here/it.html").write_text("<p>It is here.</p>")
+    asked = OURS.replace("build(", "build(builder='linkcheck', source=")
+    (source / "_toc.yml").write_text("format: jb-book\nroot: index\n")
+    with serving(tmp_path / "here") as host:
+        (source / "index.md").write_text(f"# A book\n\n[It]({host}/it.html).\n")
+        ended = run_book(source, asked)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        (source / "index.md").write_text(f"# A book\n\n[Gone]({host}/gone.html).\n")
+        ended = run_book(source, asked)
+    assert ended.returncode == 1
+    assert "gone.html" in ended.stderr and "404" in ended.stderr
 
 
 FEW = ("results", "conclusions")
