@@ -18,9 +18,9 @@ import psutil
 import pytest
 from PIL import Image
 
-from dlmo import cli, laboratory, records, trials
+from dlmo import cli, laboratory, machine, records, trials
 from dlmo.errors import ImpossibleError, UserError
-from dlmo.laboratory import nodes, schedule, store
+from dlmo.laboratory import latency, nodes, schedule, store
 from dlmo.laboratory.keep import keep
 from dlmo.training import compression, steps
 
@@ -192,6 +192,24 @@ def test_lost_weights_are_made_again_only_if_a_child_needs_them(folders: Path) -
     assert records.find(weights) == before
     made = [r for r in records.every() if isinstance(r, records.Deployable) and r.trial == child]
     assert isinstance(before, records.Weights) and made[0].weights_sha256 == before.sha256
+
+
+def test_another_machine_measures_a_file_again_only_for_its_latency(
+    folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = trials.parse("digits/vggnet/NQ/smoke/0")
+    made = laboratory.measure([trial], with_latency=False)
+    monkeypatch.setattr(machine, "tag", lambda _: "0badcafe")
+    assert not laboratory.plan([trial]).missing
+    timed = latency.plan([trial])
+    assert not timed.missing  # the file is here
+    for find in (store.weights_file, store.deployable_file):
+        for key in made.nodes:
+            if lost := find(key):
+                lost.unlink()
+    assert not laboratory.plan([trial]).missing
+    names = [node.label.rpartition(" · ")[2] for node in latency.plan([trial]).missing]
+    assert names == ["train", "convert (float)"]
 
 
 @pytest.mark.parametrize("problem", [errno.ENOSPC, errno.EROFS, errno.EACCES])

@@ -311,6 +311,28 @@ def find(key: str) -> Record | None:
     return None
 
 
+def of_any_machine(identity: MeasurementIdentity) -> Measurement | None:
+    """Return a measurement of the same file in the same way: this machine's, or another's."""
+    own = find(identity.key)
+    if own is not None:
+        assert isinstance(own, Measurement)
+        return own
+    other = _by_file(tuple(sorted(_stamps(paths.results(), depth=2)))).get(_anywhere(identity))
+    if other is not None:
+        sources.note(other.key)
+    return other
+
+
+@lru_cache(maxsize=2)
+def _by_file(found: tuple[tuple[str, int, int], ...]) -> dict[str, Measurement]:
+    measured = (record for record in _every(found) if isinstance(record, Measurement))
+    return {_anywhere(record.identity): record for record in measured}
+
+
+def _anywhere(identity: MeasurementIdentity) -> str:
+    return identity.model_copy(update={"machine": ""}).key
+
+
 def kept(key: str, kind: Literal["deployable", "weights"] = "deployable") -> Path | None:
     """Return where the file of a key lies, in the store or among the committed ones, if anywhere.
 

@@ -11,7 +11,7 @@ from dlmo.chapter.fitting import live_arenas, measured
 from dlmo.chapter.glue import glue
 from dlmo.chapter.head import head
 from dlmo.chapter.live import live_check, live_operators
-from dlmo.chapter.measuring import pending, replay, rows, select, sweep
+from dlmo.chapter.measuring import pending, planned, replay, rows, select, sweep
 
 __all__ = [
     "Asked",
@@ -26,6 +26,7 @@ __all__ = [
     "measured",
     "notebook",
     "pending",
+    "planned",
     "replay",
     "rows",
     "select",

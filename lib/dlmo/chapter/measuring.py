@@ -164,18 +164,30 @@ def _measure(missing: list[Trial], asked: Asked) -> None:
     from psutil import cpu_count
 
     from dlmo import laboratory
-    from dlmo.laboratory import latency, outlook
+    from dlmo.laboratory import outlook
 
-    wanted = [*missing, *(trial.sibling(latency.BASELINE) for trial in missing)]
-    made = laboratory.plan(wanted)
+    made = planned(missing, asked)
     _say(f"{len(missing)} of {len(asked.trials)} trials are not measured yet: measuring them.")
     cores = cpu_count() or 1
     costs = _agreed(made, cores) if made.missing and _answers() else {}
     watch = outlook.Lines(outlook.Outlook(costs, cores))
-    done = laboratory.measure(wanted, with_latency=False, watch=watch)
     if asked.latency:
-        _say("Measuring latencies: up to a minute for each technique's kernels.")
-        latency.measure(done, seconds=LATENCY_SECONDS.get(asked.profile, 60.0))
+        _say("Latencies come last: up to a minute for each technique's kernels.")
+    laboratory.measure(
+        made.trials,
+        with_latency=asked.latency,
+        latency_seconds=LATENCY_SECONDS.get(asked.profile, 60.0),
+        watch=watch,
+    )
+
+
+def planned(missing: list[Trial], asked: Asked) -> "Plan":
+    """Return what measuring some trials takes, and their NQ, with which the others are compared."""
+    from dlmo import laboratory
+    from dlmo.laboratory import latency
+
+    wanted = [*missing, *(trial.sibling(latency.BASELINE) for trial in missing)]
+    return (latency.plan if asked.latency else laboratory.plan)(wanted)
 
 
 def _agreed(made: "Plan", cores: int) -> dict[str, float]:

@@ -8,6 +8,7 @@ from dlmo import paths
 from dlmo.errors import UserError, unknown
 
 if TYPE_CHECKING:
+    from dlmo.laboratory import Plan
     from dlmo.trials import Trial
 
 
@@ -28,13 +29,15 @@ def find(name: str) -> Path:
     return folder / f"{stem}.ipynb"
 
 
-def pending(notebook: Path, parameters: Mapping[str, Any]) -> "list[Trial]":
-    """Return the trials that running a chapter of the book with some parameters will measure."""
+def planned(notebook: Path, parameters: Mapping[str, Any]) -> "Plan | None":
+    """Return what running a chapter of the book with some parameters takes; None for nothing."""
     from dlmo import chapter
 
     if notebook.parent != paths.ROOT / "chapters" or not chapter.trials(notebook.stem, parameters):
-        return []
-    return chapter.pending(notebook.stem, chapter.ask(notebook.stem, parameters))
+        return None
+    asked = chapter.ask(notebook.stem, parameters)
+    missing = chapter.pending(notebook.stem, asked)
+    return chapter.planned(missing, asked) if missing else None
 
 
 def required(chapter: str) -> "list[Trial]":

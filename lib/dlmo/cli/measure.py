@@ -100,9 +100,12 @@ def _planned(wanted: "list[Trial]", latency: bool) -> "tuple[Plan, list[Trial]]"
     """Return the plan, and the trials whose latency is to be measured."""
     from dlmo import laboratory
     from dlmo.laboratory import cost
+    from dlmo.laboratory.latency import plan
 
-    made = laboratory.plan(wanted)
-    return made, cost.untimed(made) if latency else []
+    if not latency:
+        return laboratory.plan(wanted), []
+    made = plan(wanted)
+    return made, cost.untimed(made)
 
 
 def _cores() -> int:

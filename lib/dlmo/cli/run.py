@@ -191,15 +191,13 @@ def _agreed(notebook: Path, values: Mapping[str, Any], yes: bool) -> bool:
     """Say what the chapter's missing trials will cost, and ask if that is much."""
     from dlmo.cli import chapters, costs
 
-    wanted = chapters.pending(notebook, values)
-    if not wanted:
+    made = chapters.planned(notebook, values)
+    if made is None:
         return True
     from psutil import cpu_count
 
-    from dlmo import laboratory
     from dlmo.laboratory import cost
 
-    made = laboratory.plan(wanted)
     if cost.brief(made):
         typer.echo(f"{len(cost.unknown(made, {}))} short trainings", err=True)
         return True

@@ -8,7 +8,8 @@ from typing import Any
 from dlmo import instruments, records
 from dlmo.laboratory import store
 from dlmo.laboratory.nodes import Stopwatch, measurement
-from dlmo.laboratory.plan import Plan
+from dlmo.laboratory.plan import Plan, Settings
+from dlmo.laboratory.plan import plan as plan_untimed
 from dlmo.trials import Trial
 
 KERNELS = ("xnnpack", "builtin")
@@ -18,6 +19,26 @@ BASELINE = "NQ"
 Family = dict[Trial, str]
 """Trials that differ in their technique alone (or in what the technique was overridden with), and
 the keys of their deployables."""
+
+
+def plan(trials: Iterable[Trial], instruments: Settings | None = None) -> Plan:
+    """Return the plan for trials, their NQ among them, that are to be timed on this machine.
+
+    A latency is a machine's: where this one has not measured it, the files must lie here.
+    """
+    wanted = list(trials)
+    made = plan_untimed(wanted, instruments)
+    return plan_untimed(wanted, instruments, files=_lacking(made))
+
+
+def _lacking(made: Plan) -> set[str]:
+    """Return the files that the missing latencies of a plan need."""
+    found: set[str] = set()
+    for family in families(made):
+        for kernels in KERNELS:
+            lacking = missing(family, {"kernels": kernels, "threads": 1})
+            found |= {*lacking.values(), baseline_of(family)} if lacking else set()
+    return found
 
 
 def measure(made: Plan, *, threads: int = 1, seconds: float = 60.0) -> None:

@@ -63,12 +63,18 @@ class Plan:
         ]
 
 
-def plan(trials: Iterable[Trial], wanted: Settings | None = None) -> Plan:
+def plan(
+    trials: Iterable[Trial], wanted: Settings | None = None, *, files: Iterable[str] = ()
+) -> Plan:
     """Return the plan for some trials; nothing is made or trained yet.
+
+    What another machine has measured of a file is not missing here: it is the file's. (A latency is
+    not planned like this; see `latency.plan`.)
 
     Args:
         trials: what is asked for.
         wanted: the settings of each instrument that measures; by default accuracy and memory.
+        files: keys of deployables that must lie here whatever is recorded of them.
 
     Raises:
         UserError: a name is unknown, a recipe makes no sense, a dataset can't be read.
@@ -79,15 +85,14 @@ def plan(trials: Iterable[Trial], wanted: Settings | None = None) -> Plan:
         made.nodes |= {node.key: node for node in nodes if node.key not in made.nodes}
         made.needs[trial] = [node.key for node in nodes]
         made.deployables[trial] = _deployable(nodes).key
-    _find_missing(made)
+    _find_missing(made, set(files))
     return made
 
 
-def _find_missing(made: Plan) -> None:
+def _find_missing(made: Plan, wanted: set[str]) -> None:
     """Go from the leaves to the roots: what lies lost in the store is missing only if needed."""
-    wanted: set[str] = set()
     for node in reversed(made.nodes.values()):
-        record = records.find(node.key)
+        record = _recorded(node)
         reason = records.unavailable(record)
         if reason:
             _mark_unavailable(made, node.key, reason)
@@ -97,6 +102,12 @@ def _find_missing(made: Plan) -> None:
     available = (trial for trial in made.trials if trial not in made.unavailable)
     needed = {key for trial in available for key in made.needs[trial]}
     made.missing = [node for node in made.missing if node.key in needed]
+
+
+def _recorded(node: Node) -> records.Record | None:
+    if isinstance(node.identity, records.MeasurementIdentity):
+        return records.of_any_machine(node.identity)
+    return records.find(node.key)
 
 
 def _mark_unavailable(made: Plan, key: str, reason: str) -> None:

@@ -30,6 +30,7 @@ def measure(
     scheduler: str | None = None,
     watch: Watch | None = None,
     with_latency: bool = True,
+    latency_seconds: float = 60.0,
     instruments: Settings | None = None,
 ) -> Plan:
     """Make everything that some trials miss.
@@ -40,6 +41,7 @@ def measure(
         scheduler: address of a Dask scheduler; without, processes on this machine.
         watch: is told how far it is.
         with_latency: measure latencies as well, when everything else is done.
+        latency_seconds: the budget for one family of files with one set of kernels.
         instruments: which others measure, and how; by default accuracy and memory.
 
     Returns:
@@ -51,12 +53,12 @@ def measure(
     wanted = list(trials)
     if with_latency:  # a ratio to NQ needs NQ
         wanted += [trial.sibling(latency.BASELINE) for trial in wanted]
-    made = plan(wanted, instruments)
+    made = (latency.plan if with_latency else plan)(wanted, instruments)
     if made.missing:
         _Run(made, workers or cpu_count() or 1, scheduler, watch).until_done()
         _explain(plan(wanted, instruments))
     if with_latency:
-        latency.measure(made)
+        latency.measure(made, seconds=latency_seconds)
     return made
 
 
