@@ -5,7 +5,6 @@ Where nothing of this has changed, only the pages that were read again are writt
 
 import json
 from collections.abc import Iterator, Mapping
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
-from dlmo.files import digest, within
+from dlmo.files import digest, sha256, within
 
 _HERE = Path(__file__).parent
 
@@ -47,8 +46,7 @@ def _file(app: Sphinx) -> Path:
 
 
 def _digest(env: BuildEnvironment) -> str:
-    said = json.dumps(_plain(dict(_shared(env))), sort_keys=True)
-    return sha256(said.encode()).hexdigest()
+    return sha256(json.dumps(_plain(dict(_shared(env))), sort_keys=True).encode())
 
 
 def _shared(env: BuildEnvironment) -> Iterator[tuple[str, Any]]:
@@ -60,16 +58,13 @@ def _shared(env: BuildEnvironment) -> Iterator[tuple[str, Any]]:
     for name in ("objects", "labels", "anonlabels", "terms"):
         yield name, domains["std"].get(name)
     yield "equations", domains["math"]["objects"]
-    cited = domains.get("cite", {})
+    cited = domains["cite"]
     # A line of the source is not among what a reader sees.
     yield "cited", {(one.docname, to.key) for one in cited["citation_refs"] for to in one.targets}
     yield "works", [(one.key, str(one.entry)) for one in cited["citations"]]
-    yield "glued", [sha256(file.read_bytes()).hexdigest() for file in _glued(env)]
-
-
-def _glued(env: BuildEnvironment) -> list[Path]:
-    """Return the files with the values that any page may paste."""
-    return sorted(Path(vars(env)["mystnb_config"].output_folder).rglob("*.glue.json"))
+    # The values that any page may paste.
+    glued = Path(vars(env)["mystnb_config"].output_folder).rglob("*.glue.json")
+    yield "glued", digest(sorted(glued))
 
 
 def _plain(value: Any) -> Any:

@@ -147,10 +147,7 @@ def untimed(made: Plan) -> list[Trial]:
     Args:
         made: a plan that holds the baseline (`NQ`) of each of its trials.
     """
-    found: dict[Trial, None] = {}
-    for family in latency.families(made):
-        for kernels in latency.KERNELS:
-            found |= dict.fromkeys(latency.missing(family, {"kernels": kernels, "threads": 1}))
+    found = {trial for _, lacking, _ in latency.untimed(made) for trial in lacking}
     return [trial for trial in made.trials if trial in found]
 
 

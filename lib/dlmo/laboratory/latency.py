@@ -28,17 +28,22 @@ def plan(trials: Iterable[Trial], instruments: Settings | None = None) -> Plan:
     """
     wanted = list(trials)
     made = plan_untimed(wanted, instruments)
-    return plan_untimed(wanted, instruments, files=_lacking(made))
+    needed = {
+        key
+        for family, lacking, _ in untimed(made)
+        for key in (baseline_of(family), *lacking.values())
+    }
+    return plan_untimed(wanted, instruments, files=needed)
 
 
-def _lacking(made: Plan) -> set[str]:
-    """Return the files that the missing latencies of a plan need."""
-    found: set[str] = set()
+def untimed(made: Plan, threads: int = 1) -> Iterator[tuple[Family, Family, dict[str, Any]]]:
+    """Yield the families of a plan that lack latencies, with what lacks, and how it is timed."""
     for family in families(made):
         for kernels in KERNELS:
-            lacking = missing(family, {"kernels": kernels, "threads": 1})
-            found |= {*lacking.values(), baseline_of(family)} if lacking else set()
-    return found
+            settings = {"kernels": kernels, "threads": threads}
+            lacking = missing(family, settings)
+            if lacking:
+                yield family, lacking, settings
 
 
 def measure(made: Plan, *, threads: int = 1, seconds: float = 60.0) -> None:
@@ -49,12 +54,8 @@ def measure(made: Plan, *, threads: int = 1, seconds: float = 60.0) -> None:
         threads: of the runtime.
         seconds: the budget for one family with one set of kernels.
     """
-    for family in families(made):
-        for kernels in KERNELS:
-            settings = {"kernels": kernels, "threads": threads}
-            lacking = missing(family, settings)
-            if lacking:
-                _time(family, lacking, settings, seconds)
+    for family, lacking, settings in untimed(made, threads):
+        _time(family, lacking, settings, seconds)
 
 
 def families(made: Plan) -> Iterator[Family]:
