@@ -451,7 +451,10 @@ def test_tables_are_numbered_named_and_referred_to_and_what_is_missing_fails(sou
     assert "Two &lt; three rows." in made["chapters/a.html"]
     assert "<caption>" not in made["chapters/a.html"]
     assert "Sensors" in made["chapters/works.html"]
-    assert re.search(r"\d\.\d\xa0s", made["chapters/status.html"])
+    status = made["chapters/status.html"]
+    assert re.search(r"\d\.\d\xa0s", status)
+    assert "Executed on " in status and ">On<" not in status
+    assert re.search(r"\d{4}\u2011\d\d\u2011\d\d \d\d:\d\d", status)
     (source / "index.md").write_text("# A book\n\n{cite:t}`nobody1900` [x](chapters/gone.md)\n")
     ended = run_book(source, OURS)
     assert ended.returncode == 1

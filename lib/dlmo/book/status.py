@@ -18,7 +18,7 @@ from dlmo.book import cache
 from dlmo.book.execute import NOTES
 from dlmo.report import text
 
-HEADS = ("Chapter", "Took", "Read", "Trained", "On", "At (UTC)")
+HEADS = ("Chapter", "Took", "Read", "Trained", "At (UTC)")
 
 
 class ChapterStatus(SphinxDirective):
@@ -37,17 +37,31 @@ class ChapterStatus(SphinxDirective):
 
 
 def _table(source: Path, documents: list[str], build: Path) -> Iterator[str]:
-    yield f"| {' | '.join(HEADS)} |"
-    yield f"| {' | '.join('---' for _ in HEADS)} |"
-    for document in documents:
-        chapter = source / f"{document}.ipynb"
-        if chapter.exists():
-            cells = _cells(nbformat.read(cache.place(chapter, build), as_version=4).metadata)
-            yield f"| {{doc}}`/{document}` | {' | '.join(cells)} |"
+    chapters = {name: source / f"{name}.ipynb" for name in documents}
+    ran = {
+        name: nbformat.read(cache.place(chapter, build), as_version=4).metadata
+        for name, chapter in chapters.items()
+        if chapter.exists()
+    }
+    machines = sorted({_machine(metadata) for metadata in ran.values()})
+    # Nearly always it is one machine: a column that says so 23 times would only narrow the others.
+    several = len(machines) > 1
+    yield f"Executed on {text.listing(machines) or 'no machine yet'}."
+    yield ""
+    heads = (*HEADS, "On") if several else HEADS
+    yield f"| {' | '.join(heads)} |"
+    yield f"| {' | '.join('---' for _ in heads)} |"
+    for name, metadata in ran.items():
+        cells = [*_cells(metadata), *([_machine(metadata)] if several else [])]
+        yield f"| {{doc}}`/{name}` | {' | '.join(cells)} |"
+
+
+def _machine(metadata: Mapping[str, Any]) -> str:
+    return str(metadata.get(NOTES, {}).get("machine", "an unknown machine"))
 
 
 def _cells(metadata: Mapping[str, Any]) -> list[str]:
-    """Return the cells of one executed chapter, without its name."""
+    """Return the cells of one executed chapter, without its name and its machine."""
     run, noted = metadata.get("papermill", {}), metadata.get(NOTES, {})
     seconds = run.get("duration")
     trained = [f"{text.count(n, 'step')} of {what}" for what, n in noted.get("trained", {}).items()]
@@ -56,9 +70,16 @@ def _cells(metadata: Mapping[str, Any]) -> list[str]:
         "unknown" if seconds is None else f"{seconds:.1f}\u00a0s",
         text.listing(read) or "nothing",
         text.listing(trained) or "nothing",
-        str(noted.get("machine", "unknown")),
-        str(run.get("end_time", "unknown"))[:16].replace("T", " "),
+        _moment(run.get("end_time")),
     ]
+
+
+def _moment(stamp: str | None) -> str:
+    """Return date and minute, which break only between the two."""
+    if stamp is None:
+        return "unknown"
+    date, time = stamp[:16].split("T")
+    return f"{date.replace('-', chr(0x2011))} {time}"
 
 
 def _counted(number: int, kind: str) -> str:
