@@ -11,7 +11,7 @@ from dlmo import machine, recipes
 from dlmo.datasets import Split
 from dlmo.keras_ import keras, tf
 from dlmo.recipes import Augmentation, Distil, Step
-from dlmo.training import depthwise, pointwise, steps
+from dlmo.training import depthwise, products, steps
 from dlmo.training.batches import Batches
 from dlmo.training.loop import Loop, optimizer
 from dlmo.training.precision import computing_in
@@ -219,9 +219,12 @@ def test_the_quick_gradient_is_taken_on_small_maps_only(monkeypatch: pytest.Monk
         ((4, 7), 1, (2, 3), "valid", True),
         ((1, 1), 3, 1, "same", True),
         ((1, 1), (4, 5), 2, "same", False),
+        ((2, 2), 3, 1, "same", False),
+        ((2, 1), (4, 3), 1, "same", True),
+        ((3, 2), (5, 4), 1, "same", False),
     ],
 )
-def test_a_convolution_of_single_pixels_is_a_product_with_the_same_gradients(
+def test_a_convolution_by_products_has_tensorflows_gradients(
     pixels: tuple[int, int],
     kernel: int | tuple[int, int],
     stride: int | tuple[int, int],
@@ -233,7 +236,7 @@ def test_a_convolution_of_single_pixels_is_a_product_with_the_same_gradients(
     layer = keras.layers.Conv2D(5, kernel, stride, padding, use_bias=bias, activation="relu")
     layer(x)
     found = []
-    for within in (nullcontext, pointwise.as_products):
+    for within in (nullcontext, products.as_products):
         with tf.GradientTape() as tape, within():
             made = layer(x)
             loss = tf.reduce_sum(tf.sin(made))
@@ -242,24 +245,36 @@ def test_a_convolution_of_single_pixels_is_a_product_with_the_same_gradients(
         np.testing.assert_allclose(product, tf.convert_to_tensor(stock), rtol=1e-4, atol=1e-5)
 
 
-def test_only_what_sees_single_pixels_becomes_a_product(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("kernel", "pixels", "options", "multiplied"),
+    [
+        (1, 8, {}, True),
+        (1, 8, {"strides": 2}, True),
+        (1, 8, {"groups": 2}, False),
+        (3, 1, {}, True),
+        (3, 2, {}, True),
+        (3, 3, {}, False),
+        (3, 2, {"strides": 2}, False),
+        (3, 2, {"dilation_rate": 2}, False),
+        (4, 3, {}, False),
+    ],
+)
+def test_a_convolution_becomes_a_product_only_where_all_is_seen(
+    kernel: int,
+    pixels: int,
+    options: dict[str, int],
+    multiplied: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     left = []
-    stock = pointwise._stock
-    monkeypatch.setattr(pointwise, "_stock", lambda *it: left.append(it[0].name) or stock(*it))
-    convolutions = {
-        "wide": (3, (1, 2, 2, 4)),
-        "grouped": (1, (1, 2, 2, 4)),
-        "pointwise": (1, (1, 2, 2, 4)),
-        "alone": (3, (1, 1, 1, 4)),
-    }
-    with pointwise.as_products():
-        for name, (kernel, shape) in convolutions.items():
-            layer = keras.layers.Conv2D(4, kernel, padding="same", name=name)
-            layer.groups = 2 if name == "grouped" else 1
-            layer(tf.zeros(shape))
-    assert left == ["wide", "grouped"]
-    keras.layers.Conv2D(4, 1, name="outside")(tf.zeros((1, 2, 2, 4)))
-    assert left == ["wide", "grouped"] and keras.layers.Conv2D.convolution_op is stock
+    stock = products._stock
+    monkeypatch.setattr(products, "_stock", lambda *it: left.append(it[0].name) or stock(*it))
+    layer = keras.layers.Conv2D(4, kernel, padding="same", **options)
+    with products.as_products():
+        layer(tf.zeros((1, pixels, pixels, 4)))
+    assert left == ([] if multiplied else [layer.name])
+    layer(tf.zeros((1, pixels, pixels, 4)))
+    assert keras.layers.Conv2D.convolution_op is stock
 
 
 def test_bfloat16_rounds_what_enters_a_product_and_no_weight() -> None:

@@ -16,7 +16,7 @@ from dlmo.datasets import Split
 from dlmo.files import write_bytes
 from dlmo.keras_ import keras, tf
 from dlmo.recipes import Distil, Step
-from dlmo.training import depthwise, pointwise
+from dlmo.training import depthwise, products
 from dlmo.training.batches import Batches, normalise
 from dlmo.training.soft_targets import SoftTargets
 
@@ -58,7 +58,7 @@ class Loop(keras.Model):
         batch = self._batches.at(step)
         for layer in self._pruned:
             layer.pruning_step.assign(step)
-        with depthwise.quick_on_small_maps(), pointwise.as_products(), tf.GradientTape() as tape:
+        with depthwise.quick_on_small_maps(), products.as_products(), tf.GradientTape() as tape:
             logits = self.network(batch.images, training=True)
             loss = self._loss(logits, batch.labels, batch.index)
         weights = self.network.trainable_variables
