@@ -13,7 +13,7 @@ from dlmo.keras_ import keras, tf
 from dlmo.recipes import Augmentation, Distil, Step
 from dlmo.training import depthwise, products, steps
 from dlmo.training.batches import Batches
-from dlmo.training.loop import Loop, optimizer
+from dlmo.training.loop import Loop, _batched, _untuned, optimizer
 from dlmo.training.precision import computing_in
 from dlmo.training.soft_targets import SoftTargets
 
@@ -275,6 +275,13 @@ def test_a_convolution_becomes_a_product_only_where_all_is_seen(
     assert left == ([] if multiplied else [layer.name])
     layer(tf.zeros((1, pixels, pixels, 4)))
     assert keras.layers.Conv2D.convolution_op is stock
+
+
+def test_nothing_tunes_the_input_while_it_trains() -> None:
+    validation = Split(np.zeros((3, 32, 32, 3), "u1"), np.zeros(3, "i8"))
+    for data in (_batched(validation), _untuned(tf.data.Dataset.range(2))):
+        assert data.options().autotune.enabled is False
+    assert [len(images) for images, _ in _batched(validation)] == [3]
 
 
 def test_bfloat16_rounds_what_enters_a_product_and_no_weight() -> None:

@@ -143,7 +143,7 @@ def _fit(
     loop.optimizer.build(loop.network.trainable_variables)
     diary = _Diary(folder / "history.json", recipe.epochs, steps, progress, loop)
     loop.fit(
-        tf.data.Dataset.range(steps),
+        _untuned(tf.data.Dataset.range(steps)),
         epochs=recipe.epochs,
         validation_data=_batched(validation),
         verbose=0,
@@ -220,4 +220,14 @@ class _Diary(keras.callbacks.Callback):
 
 def _batched(split: Split) -> tf.data.Dataset:
     pairs = (np.asarray(split.images), np.asarray(split.labels))
-    return tf.data.Dataset.from_tensor_slices(pairs).batch(500).prefetch(1)
+    return _untuned(tf.data.Dataset.from_tensor_slices(pairs).batch(500).prefetch(1))
+
+
+def _untuned(data: tf.data.Dataset) -> tf.data.Dataset:
+    """Switch the automatic tuning off.
+
+    Its thread sleeps for up to a minute at a time, and the end of an epoch waits until it wakes.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return data.with_options(options)
