@@ -344,6 +344,8 @@ def test_workers_stop_at_an_interrupt_without_a_word(
     surroundings: dict[str, str], folders: Path
 ) -> None:
     line = [str(DLMO), "measure", *SMOKE, "--no-cost", "--yes", "--seed", "7", "-p", "epochs=5000"]
+    # What a shell starts in the background ignores interrupts, and so would its children.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         [*line, "-t", "NQ"],
         env={**os.environ, **surroundings},
