@@ -13,7 +13,7 @@ from dlmo.keras_ import keras, tf
 from dlmo.recipes import Augmentation, Distil, Step
 from dlmo.training import depthwise, products, steps
 from dlmo.training.batches import Batches
-from dlmo.training.loop import Loop, _batched, _untuned, optimizer
+from dlmo.training.loop import Loop, fit, optimizer
 from dlmo.training.precision import computing_in
 from dlmo.training.soft_targets import SoftTargets
 
@@ -277,11 +277,21 @@ def test_a_convolution_becomes_a_product_only_where_all_is_seen(
     assert keras.layers.Conv2D.convolution_op is stock
 
 
-def test_nothing_tunes_the_input_while_it_trains() -> None:
-    validation = Split(np.zeros((3, 32, 32, 3), "u1"), np.zeros(3, "i8"))
-    for data in (_batched(validation), _untuned(tf.data.Dataset.range(2))):
-        assert data.options().autotune.enabled is False
-    assert [len(images) for images, _ in _batched(validation)] == [3]
+def test_nothing_tunes_the_input_while_it_trains(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = []
+
+    def seen(loop: Loop, ticks: tf.data.Dataset, **options: object) -> None:
+        given.extend([ticks, options["validation_data"]])
+        (tmp_path / "training" / "history.json").write_text("[]")
+
+    monkeypatch.setattr(Loop, "fit", seen)
+    recipe = recipes.profile("smoke").step("train", "vggnet")
+    images = Split(np.zeros((64, 32, 32, 3), "u1"), np.zeros(64, "i8"))
+    loop = Loop(network(), Batches(images, recipe, SEED), recipe)
+    fit(loop, recipe, 1, images, tmp_path / "training", lambda *_: None)
+    assert [data.options().autotune.enabled for data in given] == [False, False]
 
 
 def test_bfloat16_rounds_what_enters_a_product_and_no_weight() -> None:

@@ -44,7 +44,7 @@ def _table(source: Path, documents: list[str], build: Path) -> Iterator[str]:
         if chapter.exists()
     }
     machines = sorted({_machine(metadata) for metadata in ran.values()})
-    # Nearly always it is one machine: a column that says so 23 times would only narrow the others.
+    # Nearly always it is one machine: a column that says so in each row would narrow the others.
     several = len(machines) > 1
     yield f"Executed on {text.listing(machines) or 'no machine yet'}."
     yield ""

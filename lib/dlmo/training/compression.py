@@ -367,7 +367,7 @@ def _extremes(outputs: keras.Model, images: np.ndarray) -> tuple[np.ndarray, np.
         lows = tf.stack([tf.reduce_min(tensor) for tensor in tensors])
         return lows, tf.stack([tf.reduce_max(tensor) for tensor in tensors])
 
-    batches = tf.data.Dataset.from_tensor_slices(images.astype("float32")).batch(64)
+    batches = np.split(images.astype("float32"), range(64, len(images), 64))
     lows, highs = zip(*(batch_extremes(batch) for batch in batches), strict=True)
     return np.min(lows, axis=0), np.max(highs, axis=0)
 
