@@ -326,7 +326,7 @@ def _converted(
     if _is_finished(last.network):
         return _finished(last, identity)
     data = _data(last)
-    model, weights_sha256 = _rebuilt(chain, data)
+    model, weights_sha256 = _rebuilt(chain, len(data.classes))
     images = None
     if identity.conversion == "int8":
         wanted = identity.recipe
@@ -509,15 +509,13 @@ def _plain(
     return model
 
 
-def _rebuilt(chain: tuple[records.WeightsIdentity, ...], data: Any) -> tuple[keras.Model, str]:
+def _rebuilt(chain: tuple[records.WeightsIdentity, ...], classes: int) -> tuple[keras.Model, str]:
     """Return the network that a chain of steps left, and the SHA-256 of its weights."""
     last = chain[-1]
-    classes = len(data.classes)
     # A user's own model is converted as it is, with a softmax if it has one.
     model = own.build(last.network) if given(last) else _plain(last, classes, chain[:-1])
     if last.step == "qat":
-        earlier = [step.step for step in chain[:-1]]
-        model = steps.fake_quantized(model, data, earlier, _preprocessing(last.network))
+        model = steps.fake_quantized(model, [step.step for step in chain[:-1]])
     weights, found = _kept(last.key)
     model.set_weights(weights)
     return model, found

@@ -119,18 +119,24 @@ def _prepared(
     if step == "prune" and isinstance(recipe, Prune):
         return compression.prune(network, _schedule(recipe, batches.steps))
     if step == "qat":
-        return fake_quantized(network, data, earlier, batches.preprocessing)
+        images = data.train.images[:_RANGE_IMAGES]
+        return fake_quantized(
+            network, earlier, np.asarray(normalise(images, batches.preprocessing))
+        )
     return network
 
 
 def fake_quantized(
-    network: keras.Model,
-    data: Dataset,
-    earlier: Sequence[StepName],
-    preprocessing: Preprocessing | None = None,
+    network: keras.Model, earlier: Sequence[StepName], images: np.ndarray | None = None
 ) -> keras.Model:
-    """Return the network that QAT trains; its architecture is that of the weights QAT leaves."""
-    images = np.asarray(normalise(data.train.images[:_RANGE_IMAGES], preprocessing))
+    """Return the network that QAT trains; its architecture is that of the weights QAT leaves.
+
+    Args:
+        network: plain, trained.
+        earlier: the steps that it went through.
+        images: float32 [n, h, w, 3] that set the ranges with which QAT begins; none where finished
+            weights with their ranges follow.
+    """
     return compression.quantize(network, preserve_sparsity="prune" in earlier, images=images)
 
 
