@@ -5,6 +5,7 @@ clock or the machine (but a measurement is one of a machine). Its digest covers 
 that a changed bit is found.
 """
 
+import hashlib
 import io
 import json
 import os
@@ -187,8 +188,11 @@ def contents(found: deployable.Deployable) -> dict[str, Any]:
 
 def weights_digest(weights: list[np.ndarray]) -> str:
     """Return the SHA-256 of weights: their types, shapes and numbers, not the file's bytes."""
-    parts = [f"{array.dtype}{array.shape}".encode() + array.tobytes() for array in weights]
-    return sha256(b"".join(parts))
+    digest = hashlib.sha256()
+    for array in weights:  # one at a time: all of them may be most of the memory there is
+        digest.update(f"{array.dtype}{array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
 
 
 def file(record: Record, suffix: str = "json") -> Path:

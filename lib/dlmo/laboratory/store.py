@@ -3,7 +3,6 @@
 Git ignores it. What others need besides the records is kept in `data/models/` as well.
 """
 
-import io
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ import numpy as np
 from filelock import FileLock
 
 from dlmo import paths, records
-from dlmo.files import write_bytes
+from dlmo.files import write_atomically, write_bytes
 
 
 def weights_file(key: str) -> Path | None:
@@ -29,9 +28,8 @@ def deployable_file(key: str) -> Path | None:
 
 def put_weights(key: str, weights: list[np.ndarray]) -> str:
     """Keep weights, and return the SHA-256 of their numbers."""
-    stream = io.BytesIO()
-    np.savez(stream, *weights)
-    write_bytes(paths.store() / "weights" / f"{key}.npz", stream.getvalue())
+    target = paths.store() / "weights" / f"{key}.npz"
+    write_atomically(target, lambda stream: np.savez(stream, *weights))
     return records.weights_digest(weights)
 
 

@@ -164,17 +164,13 @@ def _side(row: Row) -> str:
 
 
 @cited
-def network(found: Overview) -> str:
-    """Say of one network what its table says: accuracy, differences, size, on each dataset."""
-    said = []
-    for one in found:
-        where = f"On {title(one.dataset)}"
-        if one.empty:
-            said.append(f"{where} nothing is measured yet.")
-            continue
-        parts = (baseline(one), against(one, PARENT, ["BLQ", "FIQ", "F16"]), pruning_of(one))
-        said.append(f"{where}: {' '.join(parts)} {smallest(one)}")
-    return " ".join(said)
+def network(found: Comparison) -> str:
+    """Say of one network on one dataset what its table says: accuracy, differences, size."""
+    where = f"On {title(found.dataset)}"
+    if found.empty:
+        return f"{where} nothing is measured yet."
+    parts = (baseline(found), against(found, PARENT, ["BLQ", "FIQ", "F16"]), pruning_of(found))
+    return f"{where}: {' '.join(parts)} {smallest(found)}"
 
 
 @cited
