@@ -34,7 +34,7 @@ def test_a_file_has_a_signature_from_an_image_to_logits(model: keras.Model, how:
 def test_the_converter_is_given_weights_and_no_layers(
     model: keras.Model, simulated: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Given layers it saves each of them: four times the time, and gigabytes for ResNet101."""
+    """Given layers it saves each: three to four times the time, a gigabyte for ResNet101."""
     given = compression.quantize(model) if simulated else model
     kept = {id(weight) for weight in given.weights}
     served = []
