@@ -515,7 +515,7 @@ def _rebuilt(chain: tuple[records.WeightsIdentity, ...], classes: int) -> tuple[
     # A user's own model is converted as it is, with a softmax if it has one.
     model = own.build(last.network) if given(last) else _plain(last, classes, chain[:-1])
     if last.step == "qat":
-        model = steps.fake_quantized(model, [step.step for step in chain[:-1]])
+        model = steps.fake_quantized(model)
     weights, found = _kept(last.key)
     model.set_weights(weights)
     return model, found

@@ -120,24 +120,23 @@ def _prepared(
         return compression.prune(network, _schedule(recipe, batches.steps))
     if step == "qat":
         images = data.train.images[:_RANGE_IMAGES]
-        return fake_quantized(
-            network, earlier, np.asarray(normalise(images, batches.preprocessing))
+        return compression.quantize(
+            network,
+            preserve_sparsity="prune" in earlier,
+            images=np.asarray(normalise(images, batches.preprocessing)),
         )
     return network
 
 
-def fake_quantized(
-    network: keras.Model, earlier: Sequence[StepName], images: np.ndarray | None = None
-) -> keras.Model:
-    """Return the network that QAT trains; its architecture is that of the weights QAT leaves.
+def fake_quantized(network: keras.Model) -> keras.Model:
+    """Return the network whose weights QAT leaves, for finished weights with their ranges.
 
     Args:
-        network: plain, trained.
-        earlier: the steps that it went through.
-        images: float32 [n, h, w, 3] that set the ranges with which QAT begins; none where finished
-            weights with their ranges follow.
+        network: plain, of the same architecture.
     """
-    return compression.quantize(network, preserve_sparsity="prune" in earlier, images=images)
+    # Without the masks that keep zeros while it trains, even after pruning: the finished weights
+    # have these zeros, and for ResNet101 the masks take the converter more than a gigabyte.
+    return compression.quantize(network)
 
 
 def _schedule(recipe: Prune, steps: int) -> tfmot.sparsity.keras.PruningSchedule:
