@@ -158,7 +158,7 @@ def test_a_table_of_the_paper_has_both_datasets_its_rows_and_what_is_missing(fou
         known = row["dataset"] == "cifar10" and row["technique"] in SHARES
         assert (mine["Accuracy (%)/ours"] != text.MISSING) == known
     first = shown.iloc[0]
-    assert first["Accuracy (%)/ours"].startswith("71.0 ± ")
+    assert first["Accuracy (%)/ours"].startswith("71.0\u00a0±\u00a0")
     assert first["Accuracy (%)/less paper"].startswith("−0.9")
 
 

@@ -266,7 +266,7 @@ def test_the_table_has_the_papers_numbers_and_ours(full):
     fiq = table.loc["FIQ"]
     assert fiq["Accuracy (%)", "paper"] == "72.5"
     mean, reach = np.mean(SEEDS["FIQ"]), stats.t.ppf(0.975, 4) * stats.sem(SEEDS["FIQ"])
-    assert fiq["Accuracy (%)", "ours"] == f"{100 * mean:.1f} ± {100 * reach:.1f}"
+    assert fiq["Accuracy (%)", "ours"] == f"{100 * mean:.1f}\u00a0±\u00a0{100 * reach:.1f}"
     assert fiq["Accuracy (%)", "seeds"] == "5"
     assert fiq["Accuracy (%)", "less paper"] == f"−{100 * (0.725 - mean):.1f}"
     assert (fiq["Size (KB)", "paper"], fiq["Size (KB)", "ours"]) == ("18.0", "19.2")
@@ -364,7 +364,7 @@ def test_a_chart_of_the_paper_alone_has_no_span_without_extent(results):
 
 
 def test_sentences_say_what_the_numbers_say(full):
-    assert "71.7 ± 0.4\u00a0% (five seeds)" in sentences.baseline(full)
+    assert "71.7\u00a0±\u00a00.4\u00a0% (five seeds)" in sentences.baseline(full)
     assert "which lies inside the interval" in sentences.baseline(full)
     rounded = sentences.against(full, "NQ", ["BLQ", "FIQ", "F16"])
     assert rounded == "BLQ, FIQ and F16 are equivalent to NQ within 1 point."

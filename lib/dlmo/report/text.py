@@ -173,10 +173,10 @@ def begin(sentence: str) -> str:
 
 
 def accuracy_with_interval(found: Interval) -> str:
-    """Return an accuracy in per cent with half its interval's width: `71.3 ± 0.4`."""
+    """Return an accuracy in per cent with half its interval's width, in one line: `71.3 ± 0.4`."""
     reach = found.width / 2
     middle = figure(100 * found.estimate, 1)
-    return middle if math.isnan(reach) else f"{middle} ± {figure(100 * reach, 1)}"
+    return middle if math.isnan(reach) else f"{middle}\u00a0±\u00a0{figure(100 * reach, 1)}"
 
 
 def difference_with_interval(found: Interval, digits: int = 2) -> str:
