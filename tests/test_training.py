@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax, softmax
 
-from dlmo import machine, recipes
+from dlmo import conversion, datasets, machine, networks, recipes
 from dlmo.datasets import Split
 from dlmo.keras_ import keras, tf
 from dlmo.recipes import Augmentation, Distil, Step
@@ -324,3 +324,25 @@ def test_what_a_teacher_says_does_not_depend_on_its_first_students_precision(
             soft.load(0)
         said.append(soft.at(tf.range(COUNT)).numpy())
     assert (said[0] == said[1]).all()
+
+
+def test_an_untrained_residual_network_weighs_what_a_trained_one_does(tmp_path: Path) -> None:
+    """Scales that begin at zero would make kernels of zeros, which the file has only once."""
+    network = networks.build("resnet50", 10, width=0.125)
+    trained = keras.models.clone_model(network)
+    rng = np.random.default_rng(0)
+    trained.set_weights([rng.uniform(0.1, 1, values.shape) for values in network.get_weights()])
+    recipe = Step(
+        optimizer="sgd",
+        learning_rate=0.1,
+        schedule="constant",
+        batch_size=128,
+        epochs=0,
+        untrained=True,
+    )
+    data = datasets.load("digits")
+    ignored = lambda *_: None  # noqa: E731
+    found, history = steps.run("train", network, recipe, data, 0, tmp_path, ignored)
+    assert history == []
+    bytes_, expected = (len(conversion.convert(one, "dynamic")) for one in (found, trained))
+    assert bytes_ == pytest.approx(expected, rel=0.01)

@@ -87,6 +87,7 @@ def run(
         The network that remains (fake-quantized after `qat`, else plain), and the history.
     """
     if recipe.untrained:
+        _wake(network, seed)
         return network, []
     batches = Batches(data.train, recipe, seed, preprocessing)
     soft = SoftTargets(teacher.network, teacher.key, batches, seed) if teacher else None
@@ -105,6 +106,18 @@ def run(
     if step == "qat":
         compression.settle(loop.network)
     return loop.network, history
+
+
+def _wake(network: keras.Model, seed: int) -> None:
+    """Draw what begins at zero: biases, shifts, and the last scale of each residual block.
+
+    A trained network has no such zeros. In a file they are equal tensors, kernels even where the
+    scale is folded into them, and of equal tensors the converter keeps one.
+    """
+    drawn = np.random.default_rng(seed)
+    for weight in network.trainable_variables:
+        if not weight.numpy().any():
+            weight.assign(drawn.normal(0, 0.1, weight.shape))
 
 
 def _prepared(
