@@ -137,6 +137,12 @@ class Comparison:
         return [self[name] for name in wanted if self[name].measured]
 
     @property
+    def files(self) -> list[Row]:
+        """The rows with a file, trained or not."""
+        # Read past the note, as in `Row.measured`.
+        return [row for row in self.rows.values() if not np.isnan(vars(row)["bytes"])]
+
+    @property
     def empty(self) -> bool:
         """Whether nothing was measured."""
         return not self.measured()
@@ -182,8 +188,16 @@ def _row(
     seeds = found.dropna(subset=["accuracy"]).drop_duplicates("seed").set_index("seed").sort_index()
     reasons = found["reason"].dropna()
     if seeds.empty:
-        reason = str(reasons.iloc[0]) if len(reasons) else None
-        return Row(name, printed, reason=reason, sources=_sources(found, table))
+        return Row(
+            name,
+            printed,
+            reason=str(reasons.iloc[0]) if len(reasons) else None,
+            # Untrained weights have files, and no accuracy.
+            ratio=ratio,
+            bytes=_mean(found["bytes"]),
+            memory=_mean(found["memory"]),
+            sources=_sources(found, table),
+        )
     accuracies = dict(zip(map(int, seeds.index), map(float, seeds["accuracy"]), strict=True))
     return Row(
         name,

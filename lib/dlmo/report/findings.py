@@ -322,6 +322,43 @@ def _pace(found: Interval) -> str:
     return "slower" if found.estimate > 1 else "faster"
 
 
+# Without training -------------------------------------------------------------------------------
+
+
+@cited
+def untrained(found: Overview) -> str:
+    """Say which files there are, how far their sizes are from the paper, and how fast they run."""
+    if not list(found):
+        return "The records have no such files of a network that is not trained."
+    places = text.listing(f"{title(one.network)} on {title(one.dataset)}" for one in found)
+    verb = "waits" if len(list(found)) == 1 else "wait"
+    shown = f"{places} {verb} for training: the table has files with weights as they were drawn."
+    parts = [shown, _untrained_sizes(found), _untrained_paces(found)]
+    return " ".join(part for part in parts if part)
+
+
+def _untrained_sizes(found: Overview) -> str:
+    far = [row.bytes / row.printed.bytes - 1 for row in _files(found) if row.printed]
+    if not far:
+        return ""
+    most = text.percent(max(map(abs, far)))
+    return f"Each of their files is within {most} of the size that the paper prints."
+
+
+def _untrained_paces(found: Overview) -> str:
+    quick = [row for row in _files(found) if row.technique in ("BLQ", "FIQ")]
+    ours = [row.ratio[KERNELS[0]].estimate for row in quick if KERNELS[0] in row.ratio]
+    paper = [row.printed.ratio for row in quick if row.printed]
+    if not ours or not paper:
+        return ""
+    here = f"{text.span(ours, text.ratio)} of {PARENT}'s time {RUNTIMES[KERNELS[0]]}"
+    return f"BLQ and FIQ take {here}, and {text.span(paper, text.times)} times it in the paper."
+
+
+def _files(found: Overview) -> list[Row]:
+    return [row for one in found for row in one.files]
+
+
 # Pruning ----------------------------------------------------------------------------------------
 
 

@@ -77,6 +77,25 @@ def overview(
     )
 
 
+UNTRAINED = "untrained"
+"""The profile of networks whose files are measured without training."""
+
+
+def untrained(rows: pd.DataFrame, trained: Overview) -> Overview:
+    """Return what is known of the files of networks and datasets of which nothing is trained.
+
+    Args:
+        rows: of `records.select`, of the profile `UNTRAINED`.
+        trained: the same networks and datasets under another profile.
+    """
+    networks = list(dict.fromkeys(one.network for one in trained))
+    empty = {(one.network, one.dataset) for one in trained if one.empty}
+    found = overview(rows, networks, profile=UNTRAINED)
+    return Overview(
+        tuple(one for one in found if (one.network, one.dataset) in empty and one.files)
+    )
+
+
 def _beyond(rows: pd.DataFrame) -> list[tuple[str, str]]:
     """Return networks that the paper lacks, each with a dataset on which it is measured."""
     more = rows[rows["accuracy"].notna() & ~rows["network"].isin(paper.networks())]

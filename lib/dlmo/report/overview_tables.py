@@ -55,6 +55,35 @@ def _marked(
     }
 
 
+# Without training -------------------------------------------------------------------------------
+
+
+@cited
+def untrained(found: Overview) -> Table | None:
+    """Return size, memory and latency of each file beside the paper's; None where there is none."""
+    lines = [
+        {
+            ("", "Network"): title(one.network),
+            ("", "Dataset"): title(one.dataset),
+            ("", "Technique"): row.technique,
+            ("Size (KB)", "paper"): text.kb(row.printed.bytes) if row.printed else NONE,
+            ("Size (KB)", "ours"): text.kb(row.bytes),
+            ("Memory", "MB"): text.figure(row.memory / 1e6, 1),
+            ("Latency (ratio)", "paper"): text.times(row.printed.ratio) if row.printed else NONE,
+            ("Latency (ratio)", "XNNPACK"): _pace(row, KERNELS[0]),
+            ("Latency (ratio)", "built-in"): _pace(row, KERNELS[1]),
+        }
+        for one in found
+        for row in one.files
+    ]
+    caption = "Files of networks that wait for training, with weights as they were drawn."
+    return _wide(lines, caption, "untrained") if lines else None
+
+
+def _pace(row: Row, kernels: str) -> str:
+    return text.ratio(row.ratio[kernels].estimate) if kernels in row.ratio else MISSING
+
+
 # Table 12 ---------------------------------------------------------------------------------------
 
 
