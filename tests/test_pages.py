@@ -170,6 +170,41 @@ def test_a_suspect_cell_is_marked_and_no_other(found):
     ]
 
 
+def test_files_of_a_network_are_shown_without_training_until_it_is_trained(found):
+    for name, size, ratio in (("NQ", 169_961_000, 1.0), ("FIQ", 44_429_900, 0.34)):
+        one = Trial(
+            dataset="cifar10", network="resnet101", technique=name, profile="untrained", seed=0
+        )
+        chain = make_records.weights(one, epochs=0)
+        plain = make_records.deployable(one, chain[-1])
+        fields = {key: value for key, value in plain if key not in ("key", "digest", "identity")}
+        made = records.make(records.Deployable, plain.identity, **fields | {"bytes": size})
+        memory = make_records.measurement(made, "memory", {"bytes": size, "loaded_bytes": size})
+        for record in (*chain, made, memory, make_records.latency(made, ratio)):
+            records.write(record)
+    files = _untrained()
+    shown = cells(overview_tables.untrained(files))
+    shown.columns = ["/".join(filter(None, column)) for column in shown.columns]
+    assert list(shown["Technique"]) == ["NQ", "FIQ"] and set(shown["Dataset"]) == {"CIFAR-10"}
+    assert list(shown["Size (KB)/ours"]) == ["169,961", "44,430"]
+    assert list(shown["Memory/MB"]) == ["170.0", "44.4"]
+    assert list(shown["Latency (ratio)/XNNPACK"]) == ["1.00", "0.34"]
+    assert list(shown["Latency (ratio)/built-in"]) == [text.MISSING] * 2
+    assert findings.untrained(files) == (
+        "ResNet101 on CIFAR-10 waits for training: the table has files with weights as they were "
+        "drawn. Each of their files is within 1.0\u00a0% of the size that the paper prints. FIQ "
+        "takes 0.34 of NQ's time with XNNPACK, and 14 times it in the paper."
+    )
+    write(trial("NQ", 0, "resnet101"), 0.8, 169_961_000)
+    assert not list(_untrained()) and overview_tables.untrained(_untrained()) is None
+    assert findings.untrained(_untrained()).startswith("The records have no such files")
+
+
+def _untrained() -> overview.Overview:
+    trained = overview.overview(records.select(profile="reference"), ["resnet101"])
+    return overview.untrained(records.select(profile="untrained"), trained)
+
+
 def test_what_cannot_be_right_in_the_paper_s_tables_is_found_and_nothing_else():
     marks = audit.suspects()
     assert (13, "cifar100", "NQ", "size") in marks

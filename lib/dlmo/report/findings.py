@@ -351,8 +351,10 @@ def _untrained_paces(found: Overview) -> str:
     paper = [row.printed.ratio for row in quick if row.printed]
     if not ours or not paper:
         return ""
+    names = dict.fromkeys(row.technique for row in quick)
     here = f"{text.span(ours, text.ratio)} of {PARENT}'s time {RUNTIMES[KERNELS[0]]}"
-    return f"BLQ and FIQ take {here}, and {text.span(paper, text.times)} times it in the paper."
+    there = f"{text.span(paper, text.times)} times it in the paper"
+    return f"{text.listing(names)} {'takes' if len(names) == 1 else 'take'} {here}, and {there}."
 
 
 def _files(found: Overview) -> list[Row]:
