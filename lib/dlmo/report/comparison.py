@@ -99,6 +99,12 @@ class Row(Noted):
         return bool(vars(self)["accuracies"])
 
     @property
+    def has_file(self) -> bool:
+        """Whether there is at least one file of it, trained or not."""
+        # Read past the note, as above.
+        return not np.isnan(vars(self)["bytes"])
+
+    @property
     def to_paper(self) -> float:
         """Our mean accuracy less the paper's; NaN where one of the two is missing."""
         if self.printed is None or self.accuracy is None:
@@ -139,8 +145,7 @@ class Comparison:
     @property
     def files(self) -> list[Row]:
         """The rows with a file, trained or not."""
-        # Read past the note, as in `Row.measured`.
-        return [row for row in self.rows.values() if not np.isnan(vars(row)["bytes"])]
+        return [row for row in self.rows.values() if row.has_file]
 
     @property
     def empty(self) -> bool:

@@ -70,18 +70,14 @@ def untrained(found: Overview) -> Table | None:
             ("Size (KB)", "ours"): text.kb(row.bytes),
             ("Memory", "MB"): text.figure(row.memory / 1e6, 1),
             ("Latency (ratio)", "paper"): text.times(row.printed.ratio) if row.printed else NONE,
-            ("Latency (ratio)", "XNNPACK"): _pace(row, KERNELS[0]),
-            ("Latency (ratio)", "built-in"): _pace(row, KERNELS[1]),
+            ("Latency (ratio)", "XNNPACK"): _ratio(row, KERNELS[0]),
+            ("Latency (ratio)", "built-in"): _ratio(row, KERNELS[1]),
         }
         for one in found
         for row in one.files
     ]
     caption = "Files of networks that wait for training, with weights as they were drawn."
     return _wide(lines, caption, "untrained") if lines else None
-
-
-def _pace(row: Row, kernels: str) -> str:
-    return text.ratio(row.ratio[kernels].estimate) if kernels in row.ratio else MISSING
 
 
 # Table 12 ---------------------------------------------------------------------------------------
@@ -214,10 +210,10 @@ def _gain(
     }
 
 
-def _ratio(row: Row) -> str:
-    found = row.ratio.get(KERNELS[0])
+def _ratio(row: Row, kernels: str = KERNELS[0]) -> str:
+    found = row.ratio.get(kernels)
     # A row that nobody measured says so once.
-    return text.ratio(found.estimate) if found else MISSING if row.measured else NONE
+    return text.ratio(found.estimate) if found else MISSING if row.has_file else NONE
 
 
 def _mark(network: str, technique: str, kind: str, suspects: Collection[Mark]) -> str:
