@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -210,6 +211,35 @@ def test_another_machine_measures_a_file_again_only_for_its_latency(
     assert not laboratory.plan([trial]).missing
     names = [node.label.rpartition(" · ")[2] for node in latency.plan([trial]).missing]
     assert names == ["train", "convert (float)"]
+
+
+def test_a_file_whose_nq_is_lost_is_timed_beside_untrained_weights(
+    folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(folders))  # locks of its own
+    family = [trials.parse(f"digits/vggnet/{name}/smoke/0") for name in ("NQ", "FIQ")]
+    made = laboratory.measure(family, with_latency=False)
+    assert not any(trial.overrides for trial in latency.plan(family).trials)
+    lost, kept = (made.deployables[trial] for trial in family)
+    for find in (store.weights_file, store.deployable_file):
+        for key in made.nodes:
+            if key != kept and (file := find(key)):
+                file.unlink()
+    late = latency.plan(family)
+    stand_in = late.trials[-1]
+    assert str(stand_in) == "digits/vggnet/NQ/smoke/0{train.epochs=0,train.untrained=True}"
+    assert {node.trial for node in late.missing} == {stand_in}
+    done = laboratory.measure(family, latency_seconds=0.5)
+    timed = {
+        (one.identity.deployable, one.identity.settings["baseline"]): one.values["ratio"]
+        for one in records.every()
+        if isinstance(one, records.Measurement) and one.identity.instrument == "latency"
+    }
+    base = done.deployables[stand_in]
+    assert set(timed) == {(base, base), (kept, base)} and timed[base, base] == 1
+    assert store.deployable_file(lost) is None, "NQ was trained again"
+    again = latency.plan(family)
+    assert not again.missing and not list(latency.untimed(again))
 
 
 @pytest.mark.parametrize("problem", [errno.ENOSPC, errno.EROFS, errno.EACCES])

@@ -217,6 +217,28 @@ def test_what_cannot_be_right_in_the_paper_s_tables_is_found_and_nothing_else():
     assert fell == {"mobilenet_v3_small", "mobilenet_v3_large"}
 
 
+def test_what_was_timed_beside_untrained_weights_is_said(found):
+    def students():
+        rows = records.select(profile="reference")
+        return overview.overview(rows, ["mobilenet_v1"], overview.DISTILLED, datasets=["cifar10"])
+
+    timed = {}
+    for name in ("NQ", "KD", "KD+F16"):
+        one = trial(name, 0, "mobilenet_v1")
+        timed[name] = make_records.deployable(one, make_records.weights(one)[-1])
+    for name in ("NQ", "KD"):
+        write(trial(name, 0, "mobilenet_v1"), 0.8, 12_000_000)
+    beside = {"settings": {"baseline": timed["NQ"].key}}
+    records.write(make_records.latency(timed["KD+F16"], 1.0, **beside))
+    assert findings.stand_ins(students()) == ""
+    records.write(make_records.latency(timed["KD"], 1.0))
+    assert findings.stand_ins(students()) == (
+        "The latency of the distilled files of MobileNet v1 was measured beside a float file of "
+        "the same network with untrained weights, since the file of NQ is not kept. A trained "
+        "float file (KD) takes 1.00 (0.90 to 1.10) of its time for MobileNet v1."
+    )
+
+
 def test_every_table_of_the_paper_can_be_shown_without_any_record(tmp_path, monkeypatch):
     monkeypatch.setenv("DLMO_RESULTS", str(tmp_path))
     rows = records.select()

@@ -5,7 +5,7 @@ that they cannot disagree with each other.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -71,6 +71,8 @@ class Row(Noted):
         bytes, zipped_bytes, nonzero, pruned_nonzero, memory: means over the seeds; NaN where
             nothing was measured.
         ratio: latency over NQ's by kernels, with an interval over processes and rounds.
+        beside_untrained: whether what it was timed beside had untrained weights, NQ's file being
+            lost.
         reason: why it can't be had.
         sources: for each field the keys of the records that it rests on.
     """
@@ -88,6 +90,7 @@ class Row(Noted):
     parameters: float = np.nan
     epochs: float = np.nan
     ratio: Mapping[str, Interval] = field(default_factory=dict)
+    beside_untrained: bool = False
     differences: Mapping[str, Difference] = field(default_factory=dict)
     reason: str | None = None
     sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -171,7 +174,9 @@ def compare(
     """
     same = (rows["dataset"] == dataset) & (rows["network"] == network)
     ours = rows[same & (rows["profile"] == profile)]
-    ratios = _latencies(ours, techniques)
+    timed = _timed_groups(ours)
+    ratios = _latencies(timed, techniques)
+    alone = _beside_untrained(timed, ours)
     table, printed = _printed(dataset, network)
     by_name = {name: ours[ours["technique"] == name] for name in techniques}
     nothing: Mapping[str, Interval] = {}
@@ -179,6 +184,7 @@ def compare(
         name: _row(name, found, printed.get(name), ratios.get(name, nothing), ours, table)
         for name, found in by_name.items()
     }
+    made |= {name: replace(made[name], beside_untrained=True) for name in alone if name in made}
     return Comparison(dataset, network, profile, table, made)
 
 
@@ -341,21 +347,39 @@ def paired(subject: Row, parent: Row) -> Difference:
 # Latency ----------------------------------------------------------------------------------------
 
 
-def _latencies(ours: pd.DataFrame, wanted: Sequence[str]) -> dict[str, Mapping[str, Interval]]:
-    """Return by technique and kernels the ratio to NQ, over all seeds' processes and rounds."""
+_Timed = Mapping[tuple[str, str], Sequence[records.Measurement]]
+"""Latencies by technique and kernels, over all seeds."""
+
+
+def _timed_groups(ours: pd.DataFrame) -> _Timed:
     names = dict(ours.dropna(subset=["deployable_key"])[["deployable_key", "technique"]].to_numpy())
     found: dict[tuple[str, str], list[records.Measurement]] = {}
     for record in _on_one_machine(_timed(names)):
         kind = (names[record.identity.deployable], str(record.identity.settings["kernels"]))
         found.setdefault(kind, []).append(record)
+    return found
+
+
+def _latencies(timed: _Timed, wanted: Sequence[str]) -> dict[str, Mapping[str, Interval]]:
+    """Return by technique and kernels the ratio to NQ, over all seeds' processes and rounds."""
     ratios: dict[str, dict[str, Interval]] = {}
     keys: dict[str, dict[str, list[str]]] = {}
-    for (technique, kernels), group in found.items():
+    for (technique, kernels), group in timed.items():
         if technique not in wanted:
             continue
         ratios.setdefault(technique, {})[kernels] = pooled(group)
         keys.setdefault(technique, {})[kernels] = [record.key for record in group]
     return {name: Noting(one, keys[name]) for name, one in ratios.items()}
+
+
+def _beside_untrained(timed: _Timed, ours: pd.DataFrame) -> set[str]:
+    """Return the techniques that were not timed beside an NQ of these rows."""
+    trained = set(ours[ours["technique"] == PARENT]["deployable_key"])
+    return {
+        technique
+        for (technique, _), group in timed.items()
+        if any(one.identity.settings.get("baseline") not in trained for one in group)
+    }
 
 
 def _timed(keys: Mapping[str, str]) -> Iterator[records.Measurement]:

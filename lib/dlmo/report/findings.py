@@ -411,6 +411,30 @@ def _gains(found: Overview, before: str, after: str) -> str:
 
 
 @cited
+def stand_ins(found: Overview) -> str:
+    """Say whose latency was timed beside untrained weights, and that these run as trained ones."""
+    beside = [
+        (one, [row for row in one.rows.values() if row.ratio and row.beside_untrained])
+        for one in found
+    ]
+    known = [(one, rows) for one, rows in beside if rows]
+    if not known:
+        return ""
+    files = text.listing(place(one, found) for one, _ in known)
+    said = (
+        f"The latency of the distilled files of {files} was measured beside a float file of the "
+        f"same network with untrained weights, since the file of {PARENT} is not kept."
+    )
+    floats = text.listing(
+        f"{text.ratio_with_interval(row.ratio[KERNELS[0]])} of its time for {place(one, found)}"
+        for one, rows in known
+        for row in rows
+        if row.technique == "KD" and KERNELS[0] in row.ratio
+    )
+    return f"{said} A trained float file (KD) takes {floats}." if floats else said
+
+
+@cited
 def distilled_paper() -> str:
     """Say what distillation alone gains in the paper's Table 14, computed from its cells."""
     sources.note(sources.table(14))
