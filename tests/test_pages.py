@@ -24,6 +24,7 @@ from dlmo.report import (
     appendix,
     audit,
     decisions,
+    distillation,
     findings,
     headlines,
     overview,
@@ -220,7 +221,8 @@ def test_what_cannot_be_right_in_the_paper_s_tables_is_found_and_nothing_else():
 def test_what_was_timed_beside_untrained_weights_is_said(found):
     def students():
         rows = records.select(profile="reference")
-        return overview.overview(rows, ["mobilenet_v1"], overview.DISTILLED, datasets=["cifar10"])
+        names = distillation.TECHNIQUES
+        return overview.overview(rows, ["mobilenet_v1"], names, datasets=["cifar10"])
 
     timed = {}
     for name in ("NQ", "KD", "KD+F16"):
@@ -230,9 +232,9 @@ def test_what_was_timed_beside_untrained_weights_is_said(found):
         write(trial(name, 0, "mobilenet_v1"), 0.8, 12_000_000)
     beside = {"settings": {"baseline": timed["NQ"].key}}
     records.write(make_records.latency(timed["KD+F16"], 1.0, **beside))
-    assert findings.stand_ins(students()) == ""
+    assert distillation.stand_ins(students()) == ""
     records.write(make_records.latency(timed["KD"], 1.0))
-    assert findings.stand_ins(students()) == (
+    assert distillation.stand_ins(students()) == (
         "The latency of the distilled files of MobileNet v1 was measured beside a float file of "
         "the same network with untrained weights, since the file of NQ is not kept. A trained "
         "float file (KD) takes 1.00 (0.90 to 1.10) of its time for MobileNet v1."
@@ -245,12 +247,15 @@ def test_every_table_of_the_paper_can_be_shown_without_any_record(tmp_path, monk
     every = overview.overview(rows)
     shown = [overview_tables.printed(n, every) for n in (5, 6, 7, 8, 9, 10, 11, 13)]
     students = overview.overview(rows, techniques=overview.DISTILLED, datasets=["cifar10"])
-    shown += [overview_tables.imagenet(every), overview_tables.distilled(students)]
+    shown += [overview_tables.imagenet(every), distillation.accuracies(students)]
     assert all(text.MISSING in style.to_html() for style in shown)
     assert len(cells(shown[-1])) == 8
-    nothing = ("sizes", "apart", "shown", "accuracies", "pruning", "capacity", "distillation")
+    nothing = ("sizes", "apart", "shown", "accuracies", "pruning", "capacity")
     for name in nothing:
         assert re.search("not yet|nothing is measured", getattr(findings, name)(every)), name
+    assert text.MISSING in distillation.gains(students)
+    assert text.MISSING in distillation.afterwards(students)
+    assert distillation.further(students) is None
     assert text.MISSING in decisions.sentence(decisions.by_limit(rows, "cifar10", [256]), 256)
     assert not hasattr(overview_charts.accuracy_against_size(every), "to_dict")
 

@@ -26,7 +26,16 @@ from dlmo.chapter import asked as asking
 from dlmo.chapter import live, measuring
 from dlmo.chapter.head import _commits, command
 from dlmo.errors import UserError
-from dlmo.report import charts, comparison, comparison_charts, comparison_tables, sentences, text
+from dlmo.report import (
+    charts,
+    comparison,
+    comparison_charts,
+    comparison_tables,
+    distillation,
+    overview,
+    sentences,
+    text,
+)
 from dlmo.report.statistics import Interval
 from dlmo.trials import Trial
 
@@ -56,7 +65,7 @@ RATIOS = {"BLQ": 0.8, "FIQ": 0.6, "F16": 1.0, "QAT": 0.6, "PRN": 1.0, "PRQ": 0.8
 
 def write(trial: Trial, share: float, **changed: Any) -> None:
     """Write all records of a trial, with this accuracy."""
-    name = trial.technique
+    name = trial.technique.removeprefix("KD").lstrip("+") or "NQ"
     chain = make_records.weights(trial)
     plain = make_records.deployable(trial, chain[-1])
     fields = {key: value for key, value in plain if key not in ("key", "digest", "identity")}
@@ -201,6 +210,23 @@ def test_one_seed_has_the_images_interval_and_conversions_pair_by_image(results)
     assert found["QAT"].differences["NQ"].word == "one pair"
     assert np.isnan(found["QAT"].differences["NQ"].interval.low)
     assert found["NQ"].expected is None
+
+
+def test_what_follows_on_distillation_is_compared_with_the_student(results):
+    for name, share in (("NQ", 0.70), ("KD", 0.74), ("KD+FIQ", 0.73), ("KD+PRN", 0.72)):
+        write(trial(name), share)
+    names = ("NQ", "KD", "KD+FIQ", "KD+PRN")
+    found = comparison.compare(records.select(), "cifar10", "vggnet", "reference", names)
+    assert set(found["KD"].differences) == {"NQ", "NQ+FT"}
+    file, pair = (found[name].differences["KD"] for name in ("KD+FIQ", "KD+PRN"))
+    assert (file.unit, file.word) == ("file", "lower")  # the same weights: image by image
+    assert (pair.unit, pair.word) == ("seed", "one pair")
+    said = distillation.afterwards(overview.Overview((found,)))
+    low, high = (text.points(end, 2) for end in (file.interval.low, file.interval.high))
+    assert said == (
+        f"KD+FIQ less KD, in points: VGGNet −1.00 ({low} to {high}), different: lower. "
+        "KD+PRN less KD, in points: VGGNet −2.00, one pair."
+    )
 
 
 def _wilson(correct: int, images: int) -> tuple[float, float]:

@@ -22,6 +22,7 @@ ROWS: tuple[str, ...] = ("NQ", "NQ+FT", "BLQ", "FIQ", "F16", "QAT", "PRN", "PRQ"
 
 PARENT = "NQ"
 CONTROL = "NQ+FT"
+STUDENT = "KD"
 
 KERNELS = ("xnnpack", "builtin")
 """The two sets of kernels with which latencies are measured."""
@@ -292,15 +293,20 @@ def _differences(name: str, seeds: pd.DataFrame, ours: pd.DataFrame) -> Mapping[
 
 
 def comparators(name: str) -> tuple[str, ...]:
-    """Return what a technique is compared with: NQ, and the control where it was trained on."""
+    """Return what a technique is compared with: NQ, the control where it was trained on, and KD.
+
+    KD where it was distilled before anything else was done.
+    """
     if name == PARENT:
         return ()
-    return (PARENT, CONTROL) if _trained_on(name) and name != CONTROL else (PARENT,)
+    steps = techniques.technique(name).steps
+    control = (CONTROL,) if name != CONTROL and not _same_weights(name, PARENT) else ()
+    return (PARENT, *control, *((STUDENT,) if "distil" in steps and name != STUDENT else ()))
 
 
-def _trained_on(name: str) -> bool:
-    """Say whether a technique's weights are others than NQ's."""
-    return techniques.technique(name).steps != techniques.technique(PARENT).steps
+def _same_weights(name: str, other: str) -> bool:
+    """Say whether two techniques convert the same weights."""
+    return techniques.technique(name).steps == techniques.technique(other).steps
 
 
 def _pairs(
@@ -316,7 +322,7 @@ def _pairs(
 def _difference(other: str, name: str, seeds: pd.DataFrame, base: pd.DataFrame) -> Difference:
     less = seeds["accuracy"] - base["accuracy"]
     values = tuple(float(value) for value in less)
-    if len(values) == 1 and not _trained_on(name) and other == PARENT:
+    if len(values) == 1 and _same_weights(name, other):
         found = _one_file(seeds.iloc[0], base.iloc[0])
         if found is not None:
             word = statistics.judge_files([found])

@@ -6,7 +6,6 @@ yet, it says so. `sentences` has those about one network on one dataset.
 
 from collections.abc import Iterable, Sequence
 
-from dlmo import paper, sources
 from dlmo.report import text
 from dlmo.report.cited import cited
 from dlmo.report.comparison import (
@@ -17,11 +16,10 @@ from dlmo.report.comparison import (
     Comparison,
     Difference,
     Row,
-    paired,
 )
 from dlmo.report.comparison_tables import title
 from dlmo.report.overview import Overview, largest_first
-from dlmo.report.overview_tables import PAIRS, count
+from dlmo.report.overview_tables import count
 from dlmo.report.sentences import (
     QUANTIZED,
     RUNTIMES,
@@ -168,7 +166,7 @@ def network(found: Comparison) -> str:
     """Say of one network on one dataset what its table says: accuracy, differences, size."""
     where = f"On {title(found.dataset)}"
     if found.empty:
-        return f"{where} nothing is measured yet."
+        return f"{where} it is not yet trained."
     parts = (baseline(found), against(found, PARENT, ["BLQ", "FIQ", "F16"]), pruning_of(found))
     return f"{where}: {' '.join(parts)} {smallest(found)}"
 
@@ -385,63 +383,3 @@ def capacity(found: Overview) -> str:
 
 def _signed(pair: Difference) -> str:
     return text.points(pair.interval.estimate)
-
-
-# Distillation -----------------------------------------------------------------------------------
-
-
-@cited
-def distillation(found: Overview) -> str:
-    """Say what distillation gains, technique by technique, over the same without a teacher."""
-    said = [_gains(found, before, after) for before, after in PAIRS]
-    return " ".join(part for part in said if part) or f"Distillation is {MISSING}."
-
-
-def _gains(found: Overview, before: str, after: str) -> str:
-    pairs = [(one, paired(one[after], one[before])) for one in found.measured]
-    known = [(one, pair) for one, pair in pairs if pair.values]
-    if not known:
-        return ""
-    said = text.listing(
-        f"{place(one, found)} {text.difference_with_interval(pair.interval)}, "
-        f"{text.verdict(pair.word)}"
-        for one, pair in known
-    )
-    return f"{after} less {before}, in points: {said}."
-
-
-@cited
-def stand_ins(found: Overview) -> str:
-    """Say whose latency was timed beside untrained weights, and that these run as trained ones."""
-    beside = [
-        (one, [row for row in one.rows.values() if row.ratio and row.beside_untrained])
-        for one in found
-    ]
-    known = [(one, rows) for one, rows in beside if rows]
-    if not known:
-        return ""
-    files = text.listing(place(one, found) for one, _ in known)
-    said = (
-        f"The latency of the distilled files of {files} was measured beside a float file of the "
-        f"same network with untrained weights, since the file of {PARENT} is not kept."
-    )
-    floats = text.listing(
-        f"{text.ratio_with_interval(row.ratio[KERNELS[0]])} of its time for {place(one, found)}"
-        for one, rows in known
-        for row in rows
-        if row.technique == "KD" and KERNELS[0] in row.ratio
-    )
-    return f"{said} A trained float file (KD) takes {floats}." if floats else said
-
-
-@cited
-def distilled_paper() -> str:
-    """Say what distillation alone gains in the paper's Table 14, computed from its cells."""
-    sources.note(sources.table(14))
-    results = paper.results()
-    rows = results[results["table"] == 14].set_index(["network", "technique"])["accuracy"]
-    networks = [network for network, technique in rows.index if technique == "KD"]
-    said = (
-        f"{title(name)} {text.points(rows[name, 'KD'] - rows[name, 'NQ'])}" for name in networks
-    )
-    return f"In the paper KD less NQ is, in points: {text.listing(said)}."

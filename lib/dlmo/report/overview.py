@@ -117,6 +117,18 @@ def order(table: int, comparisons: Sequence[Comparison]) -> list[str]:
     return list(dict.fromkeys([*printed, *more]))
 
 
+def table_14() -> pd.DataFrame:
+    """Return the rows of the paper's Table 14."""
+    results = paper.results()
+    return results[results["table"] == 14]
+
+
+def in_table_14(network: str, technique: str) -> bool:
+    """Say whether Table 14 has such a row."""
+    rows = table_14()
+    return bool(((rows["network"] == network) & (rows["technique"] == technique)).any())
+
+
 def largest_first(comparisons: Sequence[Comparison]) -> list[Comparison]:
     """Return those whose NQ is measured, the network with the most parameters first."""
     known = [one for one in comparisons if one[PARENT].measured]

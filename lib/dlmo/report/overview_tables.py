@@ -1,16 +1,15 @@
 """The tables of an overview: the paper's Tables 5 to 14 beside ours, and what is measured."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import Any
 
 import pandas as pd
 
-from dlmo import paper, sources
+from dlmo import paper
 from dlmo.report import tables, text
 from dlmo.report.cited import Table, cited
-from dlmo.report.comparison import KERNELS, PARENT, ROWS, Comparison, Difference, Row, paired
+from dlmo.report.comparison import KERNELS, PARENT, ROWS, Comparison, Difference, Row
 from dlmo.report.comparison_tables import beside, headed, title
-from dlmo.report.overview import Overview, order
+from dlmo.report.overview import Overview, in_table_14, order
 from dlmo.report.printed import Mark
 from dlmo.report.text import MISSING, NONE
 
@@ -42,7 +41,7 @@ def printed(table: int, found: Overview, suspects: Collection[Mark] = ()) -> Tab
         for name in order(table, part)
     ]
     caption = f"Table {table} of the paper, {title(network)}, beside ours"
-    return _wide(lines, f"{caption} (profile {part[0].profile}).", f"paper-{table}")
+    return wide(lines, f"{caption} (profile {part[0].profile}).", f"paper-{table}")
 
 
 def _marked(
@@ -70,14 +69,14 @@ def untrained(found: Overview) -> Table | None:
             ("Size (KB)", "ours"): text.kb(row.bytes),
             ("Memory", "MB"): text.figure(row.memory / 1e6, 1),
             ("Latency (ratio)", "paper"): text.times(row.printed.ratio) if row.printed else NONE,
-            ("Latency (ratio)", "XNNPACK"): _ratio(row, KERNELS[0]),
-            ("Latency (ratio)", "built-in"): _ratio(row, KERNELS[1]),
+            ("Latency (ratio)", "XNNPACK"): ratio(row, KERNELS[0]),
+            ("Latency (ratio)", "built-in"): ratio(row, KERNELS[1]),
         }
         for one in found
         for row in one.files
     ]
     caption = "Files of networks that wait for training, with weights as they were drawn."
-    return _wide(lines, caption, "untrained") if lines else None
+    return wide(lines, caption, "untrained") if lines else None
 
 
 # Table 12 ---------------------------------------------------------------------------------------
@@ -128,7 +127,7 @@ def variant(found: Overview, network: str, other: str, techniques: Sequence[str]
             (name, column): write(one, technique)
             for name, ones in parts.items()
             for one in ones
-            for column, write in (("accuracy (%)", _accuracy), ("size (KB)", _size))
+            for column, write in (("accuracy (%)", accuracy), ("size (KB)", _size))
         }
         for technique in techniques
     ]
@@ -140,105 +139,27 @@ def _size(one: Comparison, name: str) -> str:
     return text.kb(one[name].bytes) if one[name].measured else MISSING
 
 
-# Table 14 ---------------------------------------------------------------------------------------
-
-PAIRS = (("NQ", "KD"), ("F16", "KD+F16"), ("PRN", "KD+PRN"))
-"""What Table 14 compares: a technique, and the same after distillation."""
+# Cells ------------------------------------------------------------------------------------------
 
 
-@cited
-def distilled(found: Overview, suspects: Collection[Mark] = ()) -> Table:
-    """Return the paper's Table 14, original and distilled, beside ours."""
-    sources.note(sources.table(14))
-    part = [one for one in found if one.dataset == "cifar10"]
-    lines = [
-        {("", "Network"): title(one.network), ("", "Technique"): after}
-        | _gain(one, before, after, suspects)
-        for before, after in PAIRS
-        for one in part
-        if _wanted(one, after)
-    ]
-    caption = "Table 14 of the paper, without and with distillation on CIFAR-10, beside ours"
-    return _wide(lines, f"{caption} (profile {part[0].profile}).", "paper-14")
-
-
-def _in_table_14(network: str, technique: str) -> bool:
-    rows = _table_14()
-    return bool(((rows["network"] == network) & (rows["technique"] == technique)).any())
-
-
-def printed_gain(network: str, before: str, after: str) -> float | None:
-    """Return what distillation gains in the paper's Table 14, None where one of the two lacks."""
-    rows = _table_14()
-    shares = rows[rows["network"] == network].set_index("technique")["accuracy"]
-    both = {before, after} <= set(shares.index)
-    return float(shares[after] - shares[before]) if both else None
-
-
-def _table_14() -> pd.DataFrame:
-    results = paper.results()
-    return results[results["table"] == 14]
-
-
-def _gain(
-    one: Comparison, before: str, after: str, suspects: Collection[Mark]
-) -> dict[tuple[str, str], str]:
-    rows = _table_14()
-    rows = rows[rows["network"] == one.network].set_index("technique")
-    theirs: dict[str, Any] = {
-        name: rows.loc[name] for name in (before, after) if name in rows.index
-    }
-    difference = paired(one[after], one[before])
-    mark = {kind: _mark(one.network, after, kind, suspects) for kind in _GROUPS.values()}
-    less = printed_gain(one.network, before, after)
-    row = one[after]
-    return {
-        ("Accuracy (%), paper", "without"): _share(theirs, before),
-        ("Accuracy (%), paper", "with KD"): _share(theirs, after) + mark["accuracy"],
-        ("Accuracy (%), paper", "gain"): NONE if less is None else text.points(less),
-        ("Accuracy (%), ours", "without"): _accuracy(one, before),
-        ("Accuracy (%), ours", "with KD"): _accuracy(one, after),
-        ("Accuracy (%), ours", "gain"): _difference(difference),
-        ("Size with KD (KB)", "paper"): (
-            text.kb(theirs[after]["bytes"]) if after in theirs else NONE
-        )
-        + mark["size"],
-        ("Size with KD (KB)", "ours"): text.kb(row.bytes) if row.measured else NONE,
-        ("Size with KD (KB)", "zipped"): text.kb(row.zipped_bytes) if row.measured else NONE,
-        ("Latency (ratio to NQ)", "paper"): _latency(theirs, rows, after) + mark["latency"],
-        ("Latency (ratio to NQ)", "ours"): _ratio(row),
-    }
-
-
-def _ratio(row: Row, kernels: str = KERNELS[0]) -> str:
+def ratio(row: Row, kernels: str = KERNELS[0]) -> str:
+    """Return a latency over NQ's, or that it is not measured yet."""
     found = row.ratio.get(kernels)
     # A row that nobody measured says so once.
     return text.ratio(found.estimate) if found else MISSING if row.has_file else NONE
 
 
-def _mark(network: str, technique: str, kind: str, suspects: Collection[Mark]) -> str:
-    return SUSPECT if (14, network, technique, kind) in suspects else ""
-
-
-def _share(theirs: dict[str, "pd.Series"], name: str) -> str:
-    return text.figure(100 * theirs[name]["accuracy"], 1) if name in theirs else NONE
-
-
-def _accuracy(one: Comparison, name: str) -> str:
+def accuracy(one: Comparison, name: str) -> str:
+    """Return an accuracy with its interval, or why there is none."""
     known = one[name].accuracy
     if known is None and one[name].reason:
         return f"cannot be had: {one[name].reason}"
     return text.accuracy_with_interval(known) if known else MISSING
 
 
-def _difference(found: Difference) -> str:
+def difference(found: Difference) -> str:
+    """Return a difference with its interval, or a dash."""
     return text.difference_with_interval(found.interval) if found.values else NONE
-
-
-def _latency(theirs: dict[str, "pd.Series"], rows: pd.DataFrame, name: str) -> str:
-    if name not in theirs or PARENT not in rows.index:
-        return NONE
-    return text.times(theirs[name]["latency_ms"] / rows.loc[PARENT]["latency_ms"])
 
 
 # What is measured ---------------------------------------------------------------------------------
@@ -275,13 +196,14 @@ def _wanted(one: Comparison, name: str) -> bool:
     """Return whether the paper has such a row, or we have it all the same."""
     if name in ROWS or one[name].measured:
         return True
-    return one.dataset == "cifar10" and _in_table_14(one.network, name)
+    return one.dataset == "cifar10" and in_table_14(one.network, name)
 
 
 # Parts ------------------------------------------------------------------------------------------
 
 
-def _wide(lines: Iterable[dict[tuple[str, str], str]], caption: str, name: str) -> Table:
+def wide(lines: Iterable[dict[tuple[str, str], str]], caption: str, name: str) -> Table:
+    """Return a table of networks with two rows of heads."""
     texts = ("Dataset", "Network", "Technique")
     return headed(pd.DataFrame(list(lines)), caption, name=name, texts=texts)
 
