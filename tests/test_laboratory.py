@@ -213,33 +213,30 @@ def test_another_machine_measures_a_file_again_only_for_its_latency(
     assert names == ["train", "convert (float)"]
 
 
-def test_a_file_whose_nq_is_lost_is_timed_beside_untrained_weights(
+def test_a_file_whose_nq_is_lost_is_timed_beside_another_float_file(
     folders: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(folders))  # locks of its own
-    family = [trials.parse(f"digits/vggnet/{name}/smoke/0") for name in ("NQ", "FIQ")]
+    family = [trials.parse(f"digits/vggnet/{name}/smoke/0") for name in ("NQ", "NQ+FT", "F16")]
     made = laboratory.measure(family, with_latency=False)
-    assert not any(trial.overrides for trial in latency.plan(family).trials)
-    lost, kept = (made.deployables[trial] for trial in family)
+    lost, other, half = (made.deployables[trial] for trial in family)
+    assert latency.baseline_of(made.deployables) == lost
     for find in (store.weights_file, store.deployable_file):
-        for key in made.nodes:
-            if key != kept and (file := find(key)):
+        for key in set(made.nodes) - {other, half}:
+            if file := find(key):
                 file.unlink()
-    late = latency.plan(family)
-    stand_in = late.trials[-1]
-    assert str(stand_in) == "digits/vggnet/NQ/smoke/0{train.epochs=0,train.untrained=True}"
-    assert {node.trial for node in late.missing} == {stand_in}
-    done = laboratory.measure(family, latency_seconds=0.5)
+    assert latency.baseline_of(made.deployables) == other
+    assert not latency.plan(family).missing, "NQ would be trained again"
+    laboratory.measure(family, latency_seconds=0.5)
     timed = {
         (one.identity.deployable, one.identity.settings["baseline"]): one.values["ratio"]
         for one in records.every()
         if isinstance(one, records.Measurement) and one.identity.instrument == "latency"
     }
-    base = done.deployables[stand_in]
-    assert set(timed) == {(base, base), (kept, base)} and timed[base, base] == 1
-    assert store.deployable_file(lost) is None, "NQ was trained again"
-    again = latency.plan(family)
-    assert not again.missing and not list(latency.untimed(again))
+    assert set(timed) == {(other, other), (half, other)} and timed[other, other] == 1
+    assert not list(latency.untimed(latency.plan(family)))
+    # Alone, NQ is what is asked for, and has to be made again.
+    assert latency.plan(family[:1]).missing
 
 
 @pytest.mark.parametrize("problem", [errno.ENOSPC, errno.EROFS, errno.EACCES])

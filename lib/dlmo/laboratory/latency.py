@@ -1,11 +1,15 @@
-"""Latency: the deployables of one family timed against their NQ, alone on the machine."""
+"""Latency: the deployables of one family timed against their NQ, alone on the machine.
+
+NQ's file is often too large to be kept. Where it was lost, and another float file of the same
+network lies here, that is the baseline: it holds the same operators. The record names it.
+"""
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from statistics import median
 from typing import Any
 
-from dlmo import instruments, recipes, records
+from dlmo import instruments, records
 from dlmo.laboratory import store
 from dlmo.laboratory.nodes import Stopwatch, measurement
 from dlmo.laboratory.plan import Plan, Settings
@@ -16,10 +20,6 @@ KERNELS = ("xnnpack", "builtin")
 BASELINE = "NQ"
 """The technique that the others are compared with."""
 
-STAND_IN = recipes.parse_overrides({"train.untrained": True, "train.epochs": 0})
-"""What makes of a family's NQ its stand-in. A float file takes as long whatever it has learnt, and
-NQ's own is often too large to be kept, while its children's are."""
-
 Family = dict[Trial, str]
 """Trials that differ in their technique alone (or in what the technique was overridden with), and
 the keys of their deployables."""
@@ -28,32 +28,16 @@ the keys of their deployables."""
 def plan(trials: Iterable[Trial], instruments: Settings | None = None) -> Plan:
     """Return the plan for trials, their NQ among them, that are to be timed on this machine.
 
-    A latency is a machine's: where this one has not measured it, the files must lie here. An NQ
-    that was trained elsewhere is not trained again for its children's sake: its stand-in joins.
+    A latency is a machine's: where this one has not measured it, the files must lie here.
     """
     wanted = list(trials)
     made = plan_untimed(wanted, instruments)
-    joining = [_stand_in(family) for family, lacking, _ in untimed(made) if _lost(family, lacking)]
-    if joining:
-        wanted += joining
-        made = plan_untimed(wanted, instruments)
     needed = {
         key
         for family, lacking, _ in untimed(made)
         for key in (baseline_of(family), *lacking.values())
     }
     return plan_untimed(wanted, instruments, files=needed)
-
-
-def _stand_in(family: Family) -> Trial:
-    return next(iter(family)).model_copy(update={"technique": BASELINE, "overrides": STAND_IN})
-
-
-def _lost(family: Family, lacking: Family) -> bool:
-    """Say whether a family's NQ is recorded, does not lie here, and others wait for it."""
-    base = baseline_of(family)
-    others = any(trial.technique != BASELINE for trial in lacking)
-    return others and records.find(base) is not None and store.deployable_file(base) is None
 
 
 def untimed(made: Plan, threads: int = 1) -> Iterator[tuple[Family, Family, dict[str, Any]]]:
@@ -92,30 +76,37 @@ def families(made: Plan) -> Iterator[Family]:
 def missing(family: Family, settings: dict[str, Any]) -> Family:
     """Return the part of a family whose latency isn't measured on this machine.
 
-    Beside a stand-in NQ is not missing: its ratio is 1 by definition.
+    An NQ that is not even the baseline, since its file was lost, is not missing.
     """
-    bases = _bases(family)
+    bases, base = _floats(family), baseline_of(family)
     return {
         trial: key
         for trial, key in family.items()
-        if key not in bases[:-1]
-        and all(records.find(_identity(key, base, settings).key) is None for base in bases)
+        if (trial.technique != BASELINE or trial.overrides or key == base)
+        and all(records.find(_identity(key, one, settings).key) is None for one in bases)
     }
 
 
 def baseline_of(family: Family) -> str:
-    """Return the key of the file that a family's others are compared with: NQ's, or its stand-in's.
+    """Return the key of the file that a family's others are compared with.
 
-    The stand-in is part of a family only where `plan` found NQ's file lost.
+    It is NQ's, unless that was lost and another float file of the family lies here.
     """
-    return _bases(family)[-1]
+    floats = _floats(family)
+    if records.find(floats[0]) is None:  # it will be made
+        return floats[0]
+    return next((key for key in floats if store.deployable_file(key)), floats[0])
 
 
-def _bases(family: Family) -> list[str]:
-    """Return the keys of NQ and, if it joined, of its stand-in."""
-    floats = {trial: key for trial, key in family.items() if trial.technique == BASELINE}
-    joined = floats.get(_stand_in(family))
-    return [next(iter(floats.values())), *([joined] if joined else [])]
+def _floats(family: Family) -> list[str]:
+    """Return the keys of the float files of a family, NQ's first."""
+    base = next(key for trial, key in family.items() if trial.technique == BASELINE)
+    others = (
+        key
+        for trial, key in family.items()
+        if trial.plan.conversion == "float" and not trial.overrides
+    )
+    return list(dict.fromkeys((base, *others)))
 
 
 def _identity(key: str, base: str, settings: dict[str, Any]) -> records.MeasurementIdentity:

@@ -72,8 +72,8 @@ class Row(Noted):
         bytes, zipped_bytes, nonzero, pruned_nonzero, memory: means over the seeds; NaN where
             nothing was measured.
         ratio: latency over NQ's by kernels, with an interval over processes and rounds.
-        beside_untrained: whether what it was timed beside had untrained weights, NQ's file being
-            lost.
+        beside: the technique whose file it was timed beside: NQ, or another float file where
+            NQ's was lost.
         reason: why it can't be had.
         sources: for each field the keys of the records that it rests on.
     """
@@ -91,7 +91,7 @@ class Row(Noted):
     parameters: float = np.nan
     epochs: float = np.nan
     ratio: Mapping[str, Interval] = field(default_factory=dict)
-    beside_untrained: bool = False
+    beside: str = PARENT
     differences: Mapping[str, Difference] = field(default_factory=dict)
     reason: str | None = None
     sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -175,9 +175,9 @@ def compare(
     """
     same = (rows["dataset"] == dataset) & (rows["network"] == network)
     ours = rows[same & (rows["profile"] == profile)]
-    timed = _timed_groups(ours)
-    ratios = _latencies(timed, techniques)
-    alone = _beside_untrained(timed, ours)
+    timed = _timed_groups(ours[ours["technique"].isin(techniques)])
+    ratios = _latencies(timed)
+    beside = _beside(timed, ours)
     table, printed = _printed(dataset, network)
     by_name = {name: ours[ours["technique"] == name] for name in techniques}
     nothing: Mapping[str, Interval] = {}
@@ -185,7 +185,7 @@ def compare(
         name: _row(name, found, printed.get(name), ratios.get(name, nothing), ours, table)
         for name, found in by_name.items()
     }
-    made |= {name: replace(made[name], beside_untrained=True) for name in alone if name in made}
+    made |= {name: replace(made[name], beside=other) for name, other in beside.items()}
     return Comparison(dataset, network, profile, table, made)
 
 
@@ -366,26 +366,25 @@ def _timed_groups(ours: pd.DataFrame) -> _Timed:
     return found
 
 
-def _latencies(timed: _Timed, wanted: Sequence[str]) -> dict[str, Mapping[str, Interval]]:
+def _latencies(timed: _Timed) -> dict[str, Mapping[str, Interval]]:
     """Return by technique and kernels the ratio to NQ, over all seeds' processes and rounds."""
     ratios: dict[str, dict[str, Interval]] = {}
     keys: dict[str, dict[str, list[str]]] = {}
     for (technique, kernels), group in timed.items():
-        if technique not in wanted:
-            continue
         ratios.setdefault(technique, {})[kernels] = pooled(group)
         keys.setdefault(technique, {})[kernels] = [record.key for record in group]
     return {name: Noting(one, keys[name]) for name, one in ratios.items()}
 
 
-def _beside_untrained(timed: _Timed, ours: pd.DataFrame) -> set[str]:
-    """Return the techniques that were not timed beside an NQ of these rows."""
-    trained = set(ours[ours["technique"] == PARENT]["deployable_key"])
-    return {
-        technique
+def _beside(timed: _Timed, ours: pd.DataFrame) -> dict[str, str]:
+    """Return which technique those were timed beside that were timed beside another than NQ."""
+    names = ours.drop_duplicates("deployable_key").set_index("deployable_key")["technique"]
+    found = {
+        technique: str(names.get(str(one.identity.settings.get("baseline")), PARENT))
         for (technique, _), group in timed.items()
-        if any(one.identity.settings.get("baseline") not in trained for one in group)
+        for one in group
     }
+    return {technique: other for technique, other in found.items() if other != PARENT}
 
 
 def _timed(keys: Mapping[str, str]) -> Iterator[records.Measurement]:
@@ -400,12 +399,19 @@ def _timed(keys: Mapping[str, str]) -> Iterator[records.Measurement]:
 
 
 def _on_one_machine(timed: Iterable[records.Measurement]) -> list[records.Measurement]:
-    """Keep the latencies of the machine that measured last: two machines make no average."""
-    found = list(timed)
-    if not found:
-        return []
-    machine = max(found, key=lambda one: one.provenance.started).identity.machine
-    return [one for one in found if one.identity.machine == machine]
+    """Keep the latencies of one machine, since two make no average.
+
+    It is the one that timed the most techniques, and among equals the one that measured last.
+    """
+    machines: dict[str, list[records.Measurement]] = {}
+    for one in timed:
+        machines.setdefault(one.identity.machine, []).append(one)
+
+    def rank(found: list[records.Measurement]) -> tuple[int, str]:
+        techniques = {one.trial.technique for one in found if one.trial}
+        return len(techniques), max(one.provenance.started for one in found)
+
+    return max(machines.values(), key=rank, default=[])
 
 
 def pooled(group: Sequence[records.Measurement]) -> Interval:

@@ -8,7 +8,7 @@ import pandas as pd
 from dlmo import paper, sources
 from dlmo.report import text
 from dlmo.report.cited import Table, cited
-from dlmo.report.comparison import KERNELS, PARENT, STUDENT, Comparison, Difference, Row, paired
+from dlmo.report.comparison import PARENT, STUDENT, Comparison, Difference, Row, paired
 from dlmo.report.comparison_tables import title
 from dlmo.report.findings import place
 from dlmo.report.overview import Overview, in_table_14, table_14
@@ -202,24 +202,16 @@ def _less(pairs: Iterable[tuple[Comparison, Difference | None]], what: str, foun
 
 
 @cited
-def stand_ins(found: Overview) -> str:
-    """Say whose latency was timed beside untrained weights, and that these run as trained ones."""
-    beside = [
-        (one, [row for row in one.rows.values() if row.ratio and row.beside_untrained])
+def timed_beside(found: Overview) -> str:
+    """Say whose latency was timed beside another float file than NQ's."""
+    others = {
+        one.network: {row.beside for row in one.rows.values() if row.ratio and row.beside != PARENT}
         for one in found
+    }
+    said = [
+        f"The distilled files of {title(network)} were timed beside {text.listing(sorted(names))}"
+        for network, names in others.items()
+        if names
     ]
-    known = [(one, rows) for one, rows in beside if rows]
-    if not known:
-        return ""
-    files = text.listing(place(one, found) for one, _ in known)
-    said = (
-        f"The latency of the distilled files of {files} was measured beside a float file of the "
-        f"same network with untrained weights, since the file of {PARENT} is not kept."
-    )
-    floats = text.listing(
-        f"{text.ratio_with_interval(row.ratio[KERNELS[0]])} of its time for {place(one, found)}"
-        for one, rows in known
-        for row in rows
-        if row.technique == "KD" and KERNELS[0] in row.ratio
-    )
-    return f"{said} A trained float file (KD) takes {floats}." if floats else said
+    same = f"a float file with the same operators, since that of {PARENT} is not kept"
+    return "".join(f"{one}, {same}. " for one in said).rstrip()
