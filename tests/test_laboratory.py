@@ -12,12 +12,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import psutil
 import pytest
 from PIL import Image
+from tensorflow.lite.tools import flatbuffer_utils
 
 from dlmo import cli, laboratory, machine, records, trials
 from dlmo.errors import ImpossibleError, UserError
@@ -193,6 +195,44 @@ def test_lost_weights_are_made_again_only_if_a_child_needs_them(folders: Path) -
     assert records.find(weights) == before
     made = [r for r in records.every() if isinstance(r, records.Deployable) and r.trial == child]
     assert isinstance(before, records.Weights) and made[0].weights_sha256 == before.sha256
+
+
+def test_without_weights_an_int8_file_is_made_of_the_float_file_and_is_the_same(
+    folders: Path,
+) -> None:
+    base = trials.parse("digits/vggnet/NQ/smoke/0")
+    family = [base, base.sibling("FIQ")]
+    made = laboratory.measure(family, with_latency=False)
+    file = store.deployable_file(made.deployables[family[1]])
+    assert file is not None
+    before, content = flatbuffer(file), file.read_bytes()
+    file.unlink()
+    weights = next(key for key, node in made.nodes.items() if hasattr(node.identity, "step"))
+    lost = store.weights_file(weights)
+    assert lost is not None
+    lost.unlink()
+    fewer = trials.parse("digits/vggnet/FIQ/smoke/0{conversion.calibration_samples=7}")
+    assert not [n for n in laboratory.plan([fewer]).missing if n.key == weights]
+    laboratory.measure([fewer], with_latency=False)
+    assert store.weights_file(weights) is None, "it was trained again"
+    late = laboratory.plan(family, files=[made.deployables[family[1]]])
+    (node,) = late.missing
+    nodes.run(node)
+    again = flatbuffer(file)
+    assert file.stat().st_size == len(content) and again == before
+    assert laboratory.plan([base.sibling("BLQ")]).missing[0].key == weights
+
+
+def flatbuffer(file: Path) -> list[Any]:
+    """Return the operators and tensors of a file, their numbers included."""
+    model = flatbuffer_utils.read_model(str(file))
+    (graph,) = model.subgraphs
+    found: list[Any] = [(one.opcodeIndex, *one.inputs, *one.outputs) for one in graph.operators]
+    for one in graph.tensors:
+        ranges = [] if one.quantization is None else vars(one.quantization).values()
+        numbers = (one.shape, model.buffers[one.buffer].data, *ranges)
+        found.append((one.name, one.type, [np.asarray(each).tolist() for each in numbers]))
+    return found
 
 
 def test_another_machine_measures_a_file_again_only_for_its_latency(

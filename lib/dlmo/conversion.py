@@ -30,6 +30,30 @@ def convert(
         return bytes(converter.convert())
 
 
+def calibrated(content: bytes, calibration: np.ndarray) -> bytes:
+    """Return the int8 file (FIQ) of a float file: what `convert` makes of the weights in it.
+
+    The converter, too, makes a float file first, and this is the rest of its way; what that has
+    for such a file is not public. The converter's note about itself (a hash) is the float file's.
+
+    Args:
+        content: a float `.tflite` of this converter, with a fixed batch of 1.
+        calibration: as for `convert`.
+    """
+    from tensorflow.lite.python import convert as converting
+    from tensorflow.lite.python.optimize import calibrator
+    from tensorflow.lite.tools import flatbuffer_utils
+
+    observer = calibrator.Calibrator(calibrator.add_intermediate_tensors(content))
+    images = tf.lite.RepresentativeDataset(_one_by_one(calibration)).input_gen
+    with quiet():
+        ranged = observer.calibrate(images)
+        made = flatbuffer_utils.convert_bytearray_to_object(
+            bytearray(converting.mlir_quantize(ranged))
+        )
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(made))
+
+
 def calibration_images(images: np.ndarray, samples: int, seed: int) -> np.ndarray:
     """Return some of the images [n, h, w, 3], drawn without repetition; all, if they are few."""
     drawn = np.random.default_rng(seed).permutation(len(images))[:samples]
@@ -62,13 +86,17 @@ def _int8(converter: Any, calibration: np.ndarray | None) -> None:
     if calibration is None:
         raise ValueError("int8 needs calibration images")
 
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = _one_by_one(calibration)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+
+
+def _one_by_one(images: np.ndarray) -> Callable[[], Iterator[list[np.ndarray]]]:
     def representative() -> Iterator[list[np.ndarray]]:
-        for image in calibration:
+        for image in images:
             yield [image[np.newaxis]]
 
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = representative
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    return representative
 
 
 _OPTIONS: dict[ConversionName, Callable[[Any, np.ndarray | None], None]] = {

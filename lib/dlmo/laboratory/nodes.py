@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from dlmo.keras_ import keras
 from dlmo.laboratory import store
 from dlmo.networks import own
 from dlmo.recipes import STEP_MODELS
+from dlmo.techniques import CONVERSION_REVISIONS
 from dlmo.training import steps
 from dlmo.training.batches import normalise
 from dlmo.trials import Trial
@@ -111,6 +113,30 @@ def done(node: Node) -> bool:
         case records.DeployableIdentity():
             return store.deployable_file(node.key) is not None
     return True
+
+
+def float_file(node: Node) -> Path | None:
+    """Return the float file from which an int8 file can be made where its weights are lost.
+
+    Fake quantizers are in no float file, and a user's own model is there whenever it is asked for.
+    """
+    identity, chain = node.identity, node.ancestors
+    if not isinstance(identity, records.DeployableIdentity) or identity.conversion != "int8":
+        return None
+    steps_taken = [one.step for one in chain]
+    if "qat" in steps_taken or own.is_own(chain[-1].network) or store.weights_file(chain[-1].key):
+        return None
+    return store.deployable_file(float_identity(identity).key)
+
+
+def float_identity(identity: records.DeployableIdentity) -> records.DeployableIdentity:
+    """Return the identity of the float file of the same weights."""
+    return records.DeployableIdentity(
+        weights=identity.weights,
+        conversion="float",
+        revision=CONVERSION_REVISIONS["float"],
+        recipe={},
+    )
 
 
 def _once(node: Node, make: Callable[[Node], None]) -> str:
@@ -304,7 +330,7 @@ def _convert(node: Node) -> None:
     assert isinstance(identity, records.DeployableIdentity)
     watch = Stopwatch(node.threads)
     try:
-        content, weights_sha256 = _converted(node.ancestors, identity)
+        content, weights_sha256 = _from_float(node) or _converted(node.ancestors, identity)
     except ImpossibleError as error:
         give_up(node, watch, str(error))
         return
@@ -327,13 +353,7 @@ def _converted(
         return _finished(last, identity)
     data = _data(last)
     model, weights_sha256 = _rebuilt(chain, len(data.classes))
-    images = None
-    if identity.conversion == "int8":
-        wanted = identity.recipe
-        drawn = conversion.calibration_images(
-            data.train.images, wanted["calibration_samples"], wanted["calibration_seed"]
-        )
-        images = np.asarray(normalise(drawn, _preprocessing(last.network)))
+    images = _calibration(data, identity, last.network) if identity.conversion == "int8" else None
     try:
         return conversion.convert(model, identity.conversion, images), weights_sha256
     except Exception as error:  # the converter's own errors are of many kinds
@@ -342,6 +362,29 @@ def _converted(
         raise ImpossibleError(
             f"the converter refuses {identity.conversion}: {_line(error)}"
         ) from None
+
+
+def _from_float(node: Node) -> tuple[bytes, str] | None:
+    """Return what `_converted` would, of a float file; nothing where there is no need or none."""
+    source = float_file(node)
+    if source is None:
+        return None
+    identity, last = node.identity, node.ancestors[-1]
+    assert isinstance(identity, records.DeployableIdentity)
+    record = records.find(float_identity(identity).key)
+    assert isinstance(record, records.Deployable)
+    images = _calibration(_data(last), identity, last.network)
+    return conversion.calibrated(source.read_bytes(), images), record.weights_sha256
+
+
+def _calibration(
+    data: datasets.Dataset, identity: records.DeployableIdentity, network: str
+) -> np.ndarray:
+    wanted = identity.recipe
+    drawn = conversion.calibration_images(
+        data.train.images, wanted["calibration_samples"], wanted["calibration_seed"]
+    )
+    return np.asarray(normalise(drawn, _preprocessing(network)))
 
 
 def _finished(

@@ -7,7 +7,7 @@ from typing import Any
 
 from dlmo import datasets, networks, recipes, records
 from dlmo.instruments import damage
-from dlmo.laboratory.nodes import Identity, Node, done, measurement
+from dlmo.laboratory.nodes import Identity, Node, done, float_file, measurement
 from dlmo.networks import own
 from dlmo.recipes import Distil
 from dlmo.techniques import CONVERSION_REVISIONS, STEP_REVISIONS, StepName
@@ -97,7 +97,8 @@ def _find_missing(made: Plan, wanted: set[str]) -> None:
         if reason:
             _mark_unavailable(made, node.key, reason)
         elif record is None or (node.key in wanted and not done(node)):
-            wanted.update((node.key, *node.parents))
+            parents = () if float_file(node) else node.parents
+            wanted.update((node.key, *parents))
             made.missing.insert(0, node)
     available = (trial for trial in made.trials if trial not in made.unavailable)
     needed = {key for trial in available for key in made.needs[trial]}
