@@ -138,6 +138,10 @@ def test_draws_of_calibration_images_are_repeats_however_they_are_written(result
         [500, 0, 0.70],
     ]
     assert "10: 61.0" in quantization.calibration_sentence(found)
+    others = {"wrn": found, "resnet8": found[found["value"] == 500]}
+    said = quantization.calibrations_elsewhere(others)
+    assert "calibration images of WRN: 10: 61.0" in said and "ResNet" not in said
+    assert text.MISSING not in said
     missing = {str(trial) for trial in chapter.pending("quantization", asked)}
     assert {one for one in missing if "{" in one} == {
         "cifar10/vggnet/FIQ/reference/0{conversion.calibration_samples=7}"

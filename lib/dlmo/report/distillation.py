@@ -185,6 +185,12 @@ def afterwards(found: Overview) -> str:
         )
         for name in ("KD+BLQ", "KD+FIQ", "KD+PRN", "KD+PRQ")
     ]
+    said += [
+        f"{row.technique} of {title(one.network)} cannot be had: {row.reason}."
+        for one in found
+        for row in one.rows.values()
+        if row.reason and row.technique in dict(FURTHER).values()
+    ]
     return " ".join(part for part in said if part) or f"What follows on KD is {MISSING}."
 
 
@@ -204,14 +210,13 @@ def _less(pairs: Iterable[tuple[Comparison, Difference | None]], what: str, foun
 @cited
 def timed_beside(found: Overview) -> str:
     """Say whose latency was timed beside another float file than NQ's."""
-    others = {
-        one.network: {row.beside for row in one.rows.values() if row.ratio and row.beside != PARENT}
-        for one in found
-    }
-    said = [
-        f"The distilled files of {title(network)} were timed beside {text.listing(sorted(names))}"
-        for network, names in others.items()
-        if names
-    ]
-    same = f"a float file with the same operators, since that of {PARENT} is not kept"
-    return "".join(f"{one}, {same}. " for one in said).rstrip()
+    others: dict[str, list[str]] = {}
+    for one in found:
+        names = {row.beside for row in one.rows.values() if row.ratio and row.beside != PARENT}
+        if names:
+            others.setdefault(text.listing(sorted(names)), []).append(title(one.network))
+    return " ".join(
+        f"The distilled files of {text.listing(networks)} were timed beside {name}, a float file "
+        f"with the same operators, since that of {PARENT} is not kept."
+        for name, networks in others.items()
+    )

@@ -58,7 +58,9 @@ def progress(found: Overview, techniques: Sequence[str] = ROWS) -> str:
     if done == len(cells):
         return f"{text.begin(text.part(done, done, 'cell'))} ({where}) are measured."
     said = text.begin(text.part(done, len(cells), "cell"))
-    return f"{said} ({where}) are measured; the other {len(cells) - done} are {MISSING}."
+    left = len(cells) - done
+    others = "one is" if left == 1 else f"{left} are"
+    return f"{said} ({where}) are measured; the other {others} {MISSING}."
 
 
 # Accuracy ---------------------------------------------------------------------------------------

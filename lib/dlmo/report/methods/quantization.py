@@ -19,6 +19,7 @@ from dlmo.report import charts, sentences, text
 from dlmo.report.cited import Table, cited
 from dlmo.report.comparison import Comparison
 from dlmo.report.comparison_charts import NothingToDraw
+from dlmo.report.comparison_tables import title
 from dlmo.report.methods import layers
 from dlmo.report.methods.files import Files
 
@@ -575,6 +576,19 @@ def calibration_chart(found: pd.DataFrame) -> Drawn:
 def calibration_sentence(found: pd.DataFrame) -> str:
     """Say what is measured of the number of calibration images."""
     return layers.sweep_sentence(found, "calibration images", whole=True, unit="draw")
+
+
+@cited
+def calibrations_elsewhere(swept: Mapping[str, pd.DataFrame]) -> str:
+    """Say the same of other networks (by name), where several numbers of images are measured."""
+    known = {name: found.dropna(subset=["accuracy"]) for name, found in swept.items()}
+    return " ".join(
+        layers.sweep_sentence(
+            found, f"calibration images of {title(name)}", whole=True, unit="draw"
+        )
+        for name, found in known.items()
+        if found["value"].nunique() > 1
+    )
 
 
 # Accuracy -----------------------------------------------------------------------------------------
