@@ -1,6 +1,7 @@
 """The tables of an overview: the paper's Tables 5 to 14 beside ours, and what is measured."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -18,6 +19,9 @@ SUSPECT = "†"
 
 EMPTY = "○"
 """What stands in the matrix where nothing is measured yet."""
+
+APART = "\u00a0· "
+"""What stands between two datasets in one cell."""
 
 _GROUPS = {"Accuracy (%)": "accuracy", "Size (KB)": "size", "Latency (ratio)": "latency"}
 
@@ -167,20 +171,31 @@ def difference(found: Difference) -> str:
 
 @cited
 def matrix(found: Overview, techniques: Sequence[str] = ROWS) -> Table:
-    """Return how many seeds of each technique of each network on each dataset are measured."""
+    """Return how many seeds of each technique of each network are measured, by dataset."""
+    parts = {one.network: found.of(one.network) for one in found}
     lines = [
-        {"Network": title(one.network), "Dataset": title(one.dataset)}
-        | {name: _cell(one, name) for name in techniques}
-        for one in found
+        {"Network": title(network)} | {name: _cells(part, name) for name in techniques}
+        for network, part in parts.items()
     ]
+    datasets = dict.fromkeys(title(one.dataset) for one in found)
     caption = (
-        f"What is measured: seeds of each technique; {EMPTY} is {MISSING}, and × cannot be had. "
-        "Distilled students are on CIFAR-10 alone, as in the paper."
+        f"What is measured: seeds of each technique on {APART.join(datasets)}; {EMPTY} is "
+        f"{MISSING}, and × cannot be had. One number is of {next(iter(datasets))}: distilled "
+        "students are on it alone, as in the paper."
     )
     frame = pd.DataFrame(lines)
-    style = tables.styled(frame, caption=caption, name="measured-so-far")
+    style = tables.styled(frame, caption=caption, name="measured-so-far", wrap=["Network"])
     style.set_properties(subset=list(techniques), **{"text-align": "right"})
+    rules: list[Any] = [
+        {"selector": "th:not(.col0)", "props": "text-align: right"},
+        {"selector": "th, td", "props": "padding-left: 0.25rem; padding-right: 0.25rem"},
+    ]
+    style.set_table_styles(rules, overwrite=False)
     return style
+
+
+def _cells(part: Overview, name: str) -> str:
+    return APART.join(filter(None, (_cell(one, name) for one in part)))
 
 
 def _cell(one: Comparison, name: str) -> str:
@@ -193,9 +208,11 @@ def _cell(one: Comparison, name: str) -> str:
 
 
 def _wanted(one: Comparison, name: str) -> bool:
-    """Return whether the paper has such a row, or we have it all the same."""
-    if name in ROWS or one[name].measured:
+    """Return whether the paper has such a row or our control, or we have it all the same."""
+    if one[name].measured:
         return True
+    if name in ROWS:
+        return one.network in paper.networks()
     return one.dataset == "cifar10" and in_table_14(one.network, name)
 
 
