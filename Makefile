@@ -44,7 +44,7 @@ archive:
 	@mkdir -p _build
 	@name=dlmo-$$(git rev-parse --short=10 $(COMMIT)) && \
 	  git archive --format=tar --prefix=$$name/ $(COMMIT) > _build/$$name.tar && \
-	  gzip -9nf _build/$$name.tar && echo _build/$$name.tar.gz
+	  gzip -nf _build/$$name.tar && echo _build/$$name.tar.gz
 
 environment:
 	@command -v $(PYTHON) >/dev/null || { echo "error: there is no $(PYTHON); name a Python 3.11 to 3.13: make PYTHON=python3.12 book" >&2; exit 2; }
