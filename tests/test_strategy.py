@@ -242,6 +242,29 @@ def test_seeds_are_paired(results: Path) -> None:
     assert found.candidates[names[0]].test[0] == pytest.approx(one.mean() + 0.05)
 
 
+def test_times_of_two_machines_are_not_compared(results: Path) -> None:
+    def timed(name: str, machine: str, ms: float, base: str, ratio: float) -> str:
+        trial = Trial(dataset="cifar10", network="vggnet", technique=name, seed=0)
+        made = make_records.deployable(trial, make_records.weights(trial)[-1])
+        settings = {"kernels": "xnnpack", "threads": 1, "baseline": base or made.key}
+        values = {"ratio": ratio, "ratio_interval": [ratio, ratio], "milliseconds": ms}
+        kept = make_records.measurement(made, "latency", values, settings=settings, machine=machine)
+        for record in (*make_records.weights(trial), made, make_records.accuracy(made), kept):
+            records.write(record)
+        return made.key
+
+    base = timed("NQ", "a" * 8, 2.0, "", 1.0)
+    timed("FIQ", "a" * 8, 0.9, base, 0.5)
+    other = timed("KD", "b" * 8, 9.0, "", 1.0)
+    timed("F16", "a" * 8, 2.2, base, 1.1)
+    timed("KD+FIQ", "b" * 8, 2.0, other, 0.2)
+    found = candidates.catalogue(records.select()).candidates
+    times = {one.technique: one.time for one in found.values()}
+    assert times.pop("KD") is None and times.pop("KD+FIQ") is None
+    assert times == pytest.approx({"NQ": 2.0, "FIQ": 1.0, "F16": 2.2})
+    assert {one.latency for one in found.values()} == {1.0, 0.5, 1.1, 0.2}
+
+
 def test_one_pair_of_files_is_compared_image_by_image(results: Path) -> None:
     right = np.arange(1000) < 700
     also = right.copy()

@@ -4,6 +4,7 @@ A candidate's file is the one of the seed that is best on the validation images;
 chosen by is the validation images, too. The test images are only reported.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
@@ -54,7 +55,8 @@ class Candidate(Frozen):
         measured: whether `arena` and `refusal` are measured.
         estimate: bytes of the arena, from the file.
         latency: median ratio to the network's float file, to a hundredth; None where not measured.
-        time: `latency` in ms of the float file, for comparing networks; None where not measured.
+        time: `latency` in ms of the float file, for comparing networks; None where it is not
+            measured on the machine that timed most of the dataset's candidates.
         validation: mean accuracy on the validation images.
         test: mean accuracy on the test images with its interval.
         operators: which its file has.
@@ -167,30 +169,36 @@ def _name(row: "pd.Series[Any]", profiles: bool) -> str:
     return f"{row['technique']} of {title(row['network'])} on {title(row['dataset'])}{ending}"
 
 
-def _floats(known: pd.DataFrame, found: Mapping[str, Any]) -> dict[tuple[str, str, str], float]:
-    """Return how long each network's float file takes, in ms, by dataset, network and profile."""
-    base = known[known["technique"] == "NQ"].dropna(subset=["latency_key"])
-    spent: dict[tuple[str, str, str], list[float]] = {}
-    for row in base.itertuples():
-        value = found[str(row.latency_key)].values.get("milliseconds")
-        if value is not None:
-            key = (str(row.dataset), str(row.network), str(row.profile))
-            spent.setdefault(key, []).append(float(value))
-    return {key: float(np.median(values)) for key, values in spent.items()}
+def _floats(known: pd.DataFrame, found: Mapping[str, Any]) -> dict[str, float]:
+    """Return by latency record how long the file takes that it was timed beside, in ms.
+
+    Milliseconds of two machines do not compare: of each dataset those of one machine are taken,
+    the one that timed the most.
+    """
+    timed = [found[key] for key in map(str, known["latency_key"].dropna())]
+    counts: dict[str, Counter[str]] = {}
+    for one in timed:
+        counts.setdefault(one.trial.dataset, Counter())[one.identity.machine] += 1
+    chosen = {dataset: count.most_common(1)[0][0] for dataset, count in counts.items()}
+    here = [one for one in timed if one.identity.machine == chosen[one.trial.dataset]]
+    spent = {one.identity.deployable: one.values.get("milliseconds") for one in here}
+    bases = {one.key: spent.get(one.identity.settings["baseline"]) for one in here}
+    return {key: float(value) for key, value in bases.items() if value is not None}
 
 
 def _candidate(
     name: str,
     seeds: pd.DataFrame,
     found: Mapping[str, Any],
-    floats: Mapping[tuple[str, str, str], float],
+    floats: Mapping[str, float],
     micro: arenas.Arenas,
 ) -> Candidate:
     best = seeds.iloc[int(seeds["validation_accuracy"].to_numpy(float).argmax())]
     record = found[str(best["deployable_key"])]
     kind = {column: str(best[column]) for column in _GROUP}
     latency = _known(seeds["latency_ratio"].astype(float).median(), 2)
-    base = floats.get((kind["dataset"], kind["network"], kind["profile"]))
+    bases = [floats[key] for key in seeds["latency_key"].dropna() if key in floats]
+    base = float(np.median(bases)) if bases else None
     arena, refusal, estimate = _inside(record.key, micro)
     memory = best["memory"]
     return Candidate(
