@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -32,6 +33,7 @@ from dlmo.report import (
     comparison_charts,
     comparison_tables,
     distillation,
+    findings,
     overview,
     sentences,
     text,
@@ -198,6 +200,19 @@ def test_latencies_of_two_machines_are_not_averaged(results):
     time(trial("FIQ"), 0.6, "xnnpack", machine="a" * 8)
     time(trial("FIQ"), 3.0, "xnnpack", machine="b" * 8)
     assert compared()["FIQ"].ratio["xnnpack"].n == 1
+    # Of two machines that which timed more techniques, though the other did so later.
+    write(trial("BLQ"), 0.7)
+    time(trial("BLQ"), 0.5, "xnnpack", machine="a" * 8)
+    found = compared()
+    assert found["FIQ"].ratio["xnnpack"].estimate == pytest.approx(0.6, rel=0.02)
+    said = findings.timed_on(overview.Overview((found,)))
+    assert re.fullmatch(r"Latency was measured on one machine \(.+\)\.", said)
+    other = replace(found, dataset="cifar100", machine="a Cortex-A76 with ASIMDDP")
+    both = findings.timed_on(overview.Overview((found, other)))
+    assert both.startswith("Latency was measured on two machines: ")
+    assert "and a Cortex-A76 with ASIMDDP (VGGNet on CIFAR-100)." in both
+    nothing = overview.Overview((replace(found, machine=""),))
+    assert text.MISSING in findings.timed_on(nothing)
 
 
 def test_one_seed_has_the_images_interval_and_conversions_pair_by_image(results):

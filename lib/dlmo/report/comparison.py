@@ -13,7 +13,7 @@ import pandas as pd
 
 from dlmo import paper, records, sources, techniques
 from dlmo.instruments import timing
-from dlmo.report import statistics
+from dlmo.report import statistics, text
 from dlmo.report.statistics import Interval, Word
 from dlmo.sources import Noted, Noting
 
@@ -130,6 +130,8 @@ class Comparison:
     Attributes:
         table: the number of the paper's table, None where the paper has no such network.
         rows: by technique, in the order in which they were asked for.
+        machine: the processor that timed the files, with its widest instruction set; empty where
+            none did.
     """
 
     dataset: str
@@ -137,6 +139,7 @@ class Comparison:
     profile: str
     table: int | None
     rows: Mapping[str, Row]
+    machine: str = ""
 
     def __getitem__(self, technique: str) -> Row:
         return self.rows.get(technique, Row(technique))
@@ -186,7 +189,7 @@ def compare(
         for name, found in by_name.items()
     }
     made |= {name: replace(made[name], beside=other) for name, other in beside.items()}
-    return Comparison(dataset, network, profile, table, made)
+    return Comparison(dataset, network, profile, table, made, _processor(timed))
 
 
 def _row(
@@ -374,6 +377,14 @@ def _latencies(timed: _Timed) -> dict[str, Mapping[str, Interval]]:
         ratios.setdefault(technique, {})[kernels] = pooled(group)
         keys.setdefault(technique, {})[kernels] = [record.key for record in group]
     return {name: Noting(one, keys[name]) for name, one in ratios.items()}
+
+
+def _processor(timed: _Timed) -> str:
+    machine = next((group[0].provenance.machine for group in timed.values()), None)
+    if machine is None:
+        return ""
+    sets = text.instruction_sets(machine.instruction_sets)
+    return f"{machine.processor} with {sets[-1]}" if sets else machine.processor
 
 
 def _beside(timed: _Timed, ours: pd.DataFrame) -> dict[str, str]:

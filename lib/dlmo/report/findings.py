@@ -308,6 +308,24 @@ def _our_ratios(found: Overview, names: Sequence[str], kernels: str) -> str:
     return f"{here}, {reach} times: {said}."
 
 
+@cited
+def timed_on(found: Overview) -> str:
+    """Say on which machines latencies were measured."""
+    machines: dict[str, list[Comparison]] = {}
+    for one in found:
+        if one.machine:
+            machines.setdefault(one.machine, []).append(one)
+    if not machines:
+        return f"Latency is {MISSING}."
+    if len(machines) == 1:
+        return f"Latency was measured on one machine ({next(iter(machines))})."
+    said = text.listing(f"{name} ({_places(some, found)})" for name, some in machines.items())
+    return (
+        f"Latency was measured on {text.number_word(len(machines))} machines: {said}. Ratios of "
+        "two machines do not compare."
+    )
+
+
 _PACES = {
     "slower": f"longer than {PARENT}",
     "faster": f"less than {PARENT}",

@@ -203,3 +203,9 @@ def verdict(word: Word) -> str:
         "none": NONE,
     }
     return said.get(word, word)
+
+
+def instruction_sets(known: Sequence[str]) -> list[str]:
+    """Return the instruction sets on which kernels depend most, as prose writes them."""
+    shown = ("avx2", "avx512f", "avx512_vnni", "amx_int8", "neon", "asimddp", "i8mm", "sve")
+    return [one.upper().replace("_", "-") for one in shown if one in known]

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from dlmo import records, sources
-from dlmo.report import comparison, statistics
+from dlmo.report import comparison, statistics, text
 from dlmo.report.statistics import Interval
 
 PARENT = "NQ"
@@ -147,7 +147,7 @@ def latencies(rows: pd.DataFrame, machine: str | None = None) -> pd.DataFrame:
             **_pooled([one for one in group if "ratio" in one.values]),
             **_starting(group, bases, (place, kernels, threads)),
             "reason": next((one.values["reason"] for one in group if "reason" in one.values), None),
-            "sets": ", ".join(_wide(group[0].provenance.machine.instruction_sets)),
+            "sets": ", ".join(text.instruction_sets(group[0].provenance.machine.instruction_sets)),
         }
         for (name, place, kernels, threads), group in groups.items()
     ]
@@ -214,12 +214,6 @@ def _by_process(one: records.Measurement) -> dict[str, list[float]]:
     if all(name in values for name in _LISTS.values()):
         return {name: [values[single]] for name, single in _LISTS.items()}
     return {}
-
-
-def _wide(sets: Sequence[str]) -> list[str]:
-    """Return the instruction sets on which the kernels depend most, as prose writes them."""
-    shown = ("avx2", "avx512f", "avx512_vnni", "amx_int8", "neon", "asimddp", "i8mm", "sve")
-    return [one.upper().replace("_", "-") for one in shown if one in sets]
 
 
 # The same file on another runtime -----------------------------------------------------------------
