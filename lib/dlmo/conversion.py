@@ -34,7 +34,7 @@ def calibrated(content: bytes, calibration: np.ndarray) -> bytes:
     """Return the int8 file (FIQ) of a float file: what `convert` makes of the weights in it.
 
     The converter, too, makes a float file first, and this is the rest of its way; what that has
-    for such a file is not public. The converter's note about itself (a hash) is the float file's.
+    for such a file is not public. What the converter notes of how it was called stays as it was.
 
     Args:
         content: a float `.tflite` of this converter, with a fixed batch of 1.

@@ -79,10 +79,11 @@ def missing(family: Family, settings: dict[str, Any]) -> Family:
     An NQ that is not even the baseline, since its file was lost, is not missing.
     """
     bases, base = _floats(family), baseline_of(family)
+    lost = {bases[0]} - {base}
     return {
         trial: key
         for trial, key in family.items()
-        if (trial.technique != BASELINE or trial.overrides or key == base)
+        if key not in lost
         and all(records.find(_identity(key, one, settings).key) is None for one in bases)
     }
 

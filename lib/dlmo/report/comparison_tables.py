@@ -297,7 +297,7 @@ def headed(
     rules: list[Any] = [{"selector": head, "props": "text-align: right"} for head in heads]
     rules += [
         {"selector": "thead tr:first-child th", "props": "border-bottom: 0; padding-bottom: 0"},
-        {"selector": "th, td", "props": "padding-left: 0.25rem; padding-right: 0.25rem"},
+        tables.NARROW,
     ]
     style.set_table_styles(rules, overwrite=False)
     return style

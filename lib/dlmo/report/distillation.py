@@ -11,17 +11,14 @@ from dlmo.report.cited import Table, cited
 from dlmo.report.comparison import PARENT, STUDENT, Comparison, Difference, Row, paired
 from dlmo.report.comparison_tables import title
 from dlmo.report.findings import place
-from dlmo.report.overview import Overview, in_table_14, table_14
+from dlmo.report.overview import PAIRS, Overview, in_table_14, table_14
 from dlmo.report.overview_tables import SUSPECT, accuracy, difference, ratio, wide
 from dlmo.report.printed import Mark
 from dlmo.report.statistics import Word
 from dlmo.report.text import MISSING, NONE
 
-PAIRS = (("NQ", "KD"), ("F16", "KD+F16"), ("PRN", "KD+PRN"))
-"""What Table 14 compares: a technique, and the same after distillation."""
-
 FURTHER = (*PAIRS, ("BLQ", "KD+BLQ"), ("FIQ", "KD+FIQ"), ("PRQ", "KD+PRQ"))
-"""The same, with the techniques that the paper does not combine with distillation."""
+"""Table 14's pairs, and those of techniques that the paper does not combine with distillation."""
 
 TECHNIQUES = tuple(name for pair in FURTHER for name in pair)
 """All that the tables and sentences below look at."""

@@ -309,11 +309,11 @@ def _our_ratios(found: Overview, names: Sequence[str], kernels: str) -> str:
 
 
 @cited
-def timed_on(found: Overview) -> str:
-    """Say on which machines latencies were measured."""
+def timed_on(found: Overview, technique: str | None = None) -> str:
+    """Say on which machines latencies were measured, or those of one technique."""
     machines: dict[str, list[Comparison]] = {}
     for one in found:
-        if one.machine:
+        if one.machine and (technique is None or one[technique].ratio):
             machines.setdefault(one.machine, []).append(one)
     if not machines:
         return f"Latency is {MISSING}."

@@ -10,8 +10,8 @@ from dlmo import sources
 from dlmo.report import text
 from dlmo.report.cited import cited
 from dlmo.report.comparison import PARENT, Comparison, Difference, paired
-from dlmo.report.distillation import PAIRS, printed_gain
-from dlmo.report.overview import Overview
+from dlmo.report.distillation import printed_gain
+from dlmo.report.overview import PAIRS, Overview
 from dlmo.report.statistics import Word
 
 

@@ -18,7 +18,10 @@ from dlmo.report.comparison import PARENT, ROWS, Comparison, Row, compare
 DATASETS = ("cifar10", "cifar100")
 """The datasets of the paper's tables, in their order."""
 
-DISTILLED = ("NQ", "KD", "F16", "KD+F16", "PRN", "KD+PRN")
+PAIRS = (("NQ", "KD"), ("F16", "KD+F16"), ("PRN", "KD+PRN"))
+"""What the paper's Table 14 compares: a technique, and the same after distillation."""
+
+DISTILLED = tuple(name for pair in PAIRS for name in pair)
 """The rows of the paper's Table 14."""
 
 EVERY = (*ROWS, *(name for name in DISTILLED if name not in ROWS))

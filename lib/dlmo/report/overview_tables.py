@@ -172,30 +172,28 @@ def difference(found: Difference) -> str:
 @cited
 def matrix(found: Overview, techniques: Sequence[str] = ROWS) -> Table:
     """Return how many seeds of each technique of each network are measured, by dataset."""
+    datasets = list(dict.fromkeys(one.dataset for one in found))
     parts = {one.network: found.of(one.network) for one in found}
     lines = [
-        {"Network": title(network)} | {name: _cells(part, name) for name in techniques}
+        {"Network": title(network)} | {name: _cells(part, name, datasets) for name in techniques}
         for network, part in parts.items()
     ]
-    datasets = dict.fromkeys(title(one.dataset) for one in found)
     caption = (
-        f"What is measured: seeds of each technique on {APART.join(datasets)}; {EMPTY} is "
-        f"{MISSING}, and × cannot be had. One number is of {next(iter(datasets))}: distilled "
+        f"What is measured: seeds of each technique on {APART.join(map(title, datasets))}; "
+        f"{EMPTY} is {MISSING}, and × cannot be had. One number is of the first: distilled "
         "students are on it alone, as in the paper."
     )
     frame = pd.DataFrame(lines)
     style = tables.styled(frame, caption=caption, name="measured-so-far", wrap=["Network"])
     style.set_properties(subset=list(techniques), **{"text-align": "right"})
-    rules: list[Any] = [
-        {"selector": "th:not(.col0)", "props": "text-align: right"},
-        {"selector": "th, td", "props": "padding-left: 0.25rem; padding-right: 0.25rem"},
-    ]
+    rules: list[Any] = [{"selector": "th:not(.col0)", "props": "text-align: right"}, tables.NARROW]
     style.set_table_styles(rules, overwrite=False)
     return style
 
 
-def _cells(part: Overview, name: str) -> str:
-    return APART.join(filter(None, (_cell(one, name) for one in part)))
+def _cells(part: Overview, name: str, datasets: Sequence[str]) -> str:
+    known = {one.dataset: _cell(one, name) for one in part}
+    return APART.join(known.get(one, "") for one in datasets).rstrip(APART)
 
 
 def _cell(one: Comparison, name: str) -> str:

@@ -10,6 +10,10 @@ from dlmo.report.cited import Table
 Format = str | Callable[[object], str]
 
 
+NARROW = {"selector": "th, td", "props": "padding-left: 0.25rem; padding-right: 0.25rem"}
+"""A style rule for tables of many columns."""
+
+
 def styled(
     table: pd.DataFrame,
     *,
