@@ -14,6 +14,8 @@ from dlmo.recipes import Precision
 from dlmo.training import steps
 from dlmo.training.precision import computing_in
 
+_BOTH: tuple[Precision, ...] = ("float32", "bfloat16")
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("networks", nargs="*", default=["resnet8"])
@@ -23,12 +25,20 @@ if __name__ == "__main__":
     steps.configure(1)
     for name in given.networks:
         recipe = recipes.profile("reference").step("train", name)
-        loop, _ = augmented(name, recipe, given.batches, executions=5)
+        loops = {
+            precision: augmented(
+                name,
+                recipe.model_copy(update={"precision": precision}),
+                given.batches,
+                executions=5,
+            )[0]
+            for precision in _BOTH
+        }
         images, ticks = given.batches * recipe.batch_size, tf.data.Dataset.range(given.batches)
-        found: dict[Precision, list[float]] = {"float32": [], "bfloat16": []}
+        found: dict[Precision, list[float]] = {precision: [] for precision in _BOTH}
         for _ in range(given.turns + 1):  # the first one traces
             for precision, speeds in found.items():
                 with computing_in(precision):
-                    speeds.append(images_a_second(loop, (ticks,), images))
+                    speeds.append(images_a_second(loops[precision], (ticks,), images))
         single, half = (statistics.median(speeds[1:]) for speeds in found.values())
         print(f"{name}: float32 {single:.0f}/s, bfloat16 {half:.0f}/s, ratio {half / single:.2f}")

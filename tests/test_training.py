@@ -11,10 +11,9 @@ from dlmo import conversion, datasets, machine, networks, recipes
 from dlmo.datasets import Split
 from dlmo.keras_ import keras, tf
 from dlmo.recipes import Augmentation, Distil, Step
-from dlmo.training import depthwise, products, steps
+from dlmo.training import depthwise, precision, products, steps
 from dlmo.training.batches import Batches
 from dlmo.training.loop import Loop, fit, optimizer
-from dlmo.training.precision import computing_in
 from dlmo.training.soft_targets import SoftTargets
 
 COUNT, BATCH, SEED = 960, 64, 3
@@ -294,21 +293,71 @@ def test_nothing_tunes_the_input_while_it_trains(
     assert [data.options().autotune.enabled for data in given] == [False, False]
 
 
-def test_bfloat16_rounds_what_enters_a_product_and_no_weight() -> None:
-    chance = np.random.default_rng(5)
-    left, right = (chance.normal(size=(64, 64)).astype("f4") for _ in "ab")
-    rounded = [np.asarray(tf.cast(tf.cast(one, tf.bfloat16), tf.float32)) for one in (left, right)]
-    product = tf.function(lambda a, b: tf.nn.relu(tf.matmul(a, b)))
-    with computing_in("bfloat16"):
-        low = product(left, right)
-    full = product(left, right)
-    assert low.dtype == full.dtype == tf.float32
-    assert np.allclose(full, np.maximum(left @ right, 0), atol=1e-4)
-    # oneDNN emulates it wherever there is AVX-512; elsewhere TensorFlow leaves all in float32.
-    emulated = "avx512f" in machine.this().instruction_sets
-    expected = np.maximum(rounded[0] @ rounded[1], 0) if emulated else full
-    assert np.allclose(low, expected, atol=0.1)
-    assert np.allclose(low, full, atol=1e-4) is not emulated
+def low(values: np.ndarray) -> np.ndarray:
+    """Round to bfloat16 by the bits: to the nearest, ties to even."""
+    bits = np.ascontiguousarray(values, "f4").view("u4")
+    return ((bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000).view("f4")
+
+
+LAYERS = {
+    "convolution": lambda: keras.layers.Conv2D(24, 3, padding="same", use_bias=False),
+    "convolution of single pixels": lambda: keras.layers.Conv2D(24, 1, use_bias=False),
+    "dense": lambda: keras.layers.Dense(24, use_bias=False),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("by_the_processor", [False, True])
+def test_bfloat16_rounds_what_enters_and_leaves_a_layer_and_no_weight(
+    name: str, by_the_processor: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reference rounds before and after float32's own layer, forwards and backwards."""
+    if by_the_processor and not {"amx_bf16", "avx512_bf16"} & {*machine.this().instruction_sets}:
+        pytest.skip("this processor does not multiply bfloat16")
+    monkeypatch.setattr(precision, "_multiplies", lambda: by_the_processor)
+    layer, chance = LAYERS[name](), np.random.default_rng(5)
+    shape = (4, 32) if name == "dense" else (4, 8, 8, 32)
+    x = chance.normal(size=shape).astype("f4")
+    layer.build(shape)
+    kernel = layer.kernel.numpy()
+    upstream = chance.normal(size=layer(x).shape).astype("f4")
+
+    def passed(x: tf.Tensor, upstream: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            out = layer(x)
+        return out, *tape.gradient(out, [x, layer.kernel], upstream)
+
+    def rounded(x: tf.Tensor, upstream: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        with products.as_products(), precision.rounding("bfloat16"):
+            return passed(x, upstream)
+
+    with precision.computing_in("bfloat16"):
+        found = [part.numpy() for part in tf.function(rounded)(x, upstream)]
+    assert (layer.kernel.numpy() == kernel).all()
+    full = [part.numpy() for part in passed(tf.constant(x), tf.constant(upstream))]
+    layer.kernel.assign(low(kernel))
+    expected = [low(part) for part in passed(tf.constant(low(x)), tf.constant(low(upstream)))]
+    for part, low_part, full_part in zip(found, expected, full, strict=True):
+        step = np.abs(full_part).max() / 128  # the sums' order can move a value by one step
+        np.testing.assert_allclose(part, low_part, atol=step)
+        assert np.abs(part - low_part).mean() < 0.1 * np.abs(part - full_part).mean()
+    assert keras.layers.Conv2D.convolution_op is products._stock
+
+
+def test_a_loop_computes_in_the_precision_of_its_recipe(
+    split: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(precision, "_multiplies", lambda: False)
+    seen = []
+    for name in ("float32", "bfloat16"):
+        asked = recipe(precision=name)
+        keras.utils.set_random_seed(0)
+        loop = Loop(network(), Batches(split, asked, SEED), asked)
+        loop.compile(optimizer=optimizer(asked, STEPS))
+        seen.append(loop.fit(tf.data.Dataset.range(1), verbose=0).history["loss"][0])
+    assert seen[0] != seen[1]
+    assert seen[0] == pytest.approx(seen[1], rel=0.01)
 
 
 def test_what_a_teacher_says_does_not_depend_on_its_first_students_precision(
@@ -318,9 +367,9 @@ def test_what_a_teacher_says_does_not_depend_on_its_first_students_precision(
     teacher = steps.build("vggnet", 10, 1.0, 1.0, 0)
     batches = Batches(split, recipe(), SEED)
     said = []
-    for number, precision in enumerate(("float32", "bfloat16")):
+    for number, name in enumerate(("float32", "bfloat16")):
         soft = SoftTargets(teacher, f"teacher{number}", batches, SEED)
-        with computing_in(precision):
+        with precision.computing_in(name):
             soft.load(0)
         said.append(soft.at(tf.range(COUNT)).numpy())
     assert (said[0] == said[1]).all()

@@ -4,8 +4,8 @@ import json
 import shutil
 import time
 import warnings
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,10 @@ from dlmo import machine
 from dlmo.datasets import Split
 from dlmo.files import write_bytes
 from dlmo.keras_ import keras, tf
-from dlmo.recipes import Distil, Step
+from dlmo.recipes import Distil, Precision, Step
 from dlmo.training import depthwise, products
 from dlmo.training.batches import Batches, normalise
+from dlmo.training.precision import rounding
 from dlmo.training.soft_targets import SoftTargets
 
 Progress = Callable[[int, int, float], None]
@@ -58,7 +59,7 @@ class Loop(keras.Model):
         batch = self._batches.at(step)
         for layer in self._pruned:
             layer.pruning_step.assign(step)
-        with depthwise.quick_on_small_maps(), products.as_products(), tf.GradientTape() as tape:
+        with _computing(self._recipe.precision), tf.GradientTape() as tape:
             logits = self.network(batch.images, training=True)
             loss = self._loss(logits, batch.labels, batch.index)
         weights = self.network.trainable_variables
@@ -68,7 +69,8 @@ class Loop(keras.Model):
     def test_step(self, data: tuple[Any, Any]) -> dict[str, Any]:
         """Judge a batch of the validation images (uint8)."""
         images, labels = data
-        logits = self.network(normalise(images, self._batches.preprocessing), training=False)
+        with rounding(self._recipe.precision):
+            logits = self.network(normalise(images, self._batches.preprocessing), training=False)
         self.accuracy.update_state(labels, logits)
         return {"accuracy": self.accuracy.result()}
 
@@ -88,6 +90,13 @@ class Loop(keras.Model):
         soft = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(soft_targets, logits / heat))
         # The factor keeps the soft gradients' size when the temperature changes (Hinton et al.).
         return (1 - weight) * hard + weight * heat**2 * soft
+
+
+@contextmanager
+def _computing(precision: Precision) -> Iterator[None]:
+    """Compute the layers that are called inside quickly, and in a precision."""
+    with depthwise.quick_on_small_maps(), products.as_products(), rounding(precision):
+        yield
 
 
 def fit(
