@@ -388,6 +388,20 @@ def test_a_file_that_tflite_micro_refuses_is_not_what_a_microcontroller_is_advis
     assert "TFLite Micro does not run it; what to use on a micro" in decisions.sentence(again, 30)
 
 
+def test_the_decision_says_where_its_latencies_were_measured(found, monkeypatch):
+    made = decisions.by_limit(records.select(), "cifar10", [30, 100])
+    first, second, *_ = made._found.candidates.values()
+    timed = {
+        30: first.model_copy(update={"processors": ("One with AVX2",)}),
+        100: second.model_copy(update={"processors": ("Two",)}),
+    }
+    monkeypatch.setattr(made, "candidate", timed.get)
+    one, both, none = (decisions.timed(made, limits) for limits in ([30], [100, 30], [7]))
+    assert one.endswith("of the same network, measured on One with AVX2.")
+    assert f"One with AVX2 ({first.technique} of VGGNet) and Two ({second.technique} of" in both
+    assert none.endswith("of the same network.")
+
+
 # The appendix -----------------------------------------------------------------------------------
 
 

@@ -17,7 +17,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from dlmo import deployable, microcontroller, records
-from dlmo.report import arenas, statistics
+from dlmo.report import arenas, statistics, text
 from dlmo.report.cited import cited
 from dlmo.report.comparison_tables import title
 from dlmo.report.statistics import Interval
@@ -57,6 +57,7 @@ class Candidate(Frozen):
         latency: median ratio to the network's float file, to a hundredth; None where not measured.
         time: `latency` in ms of the float file, for comparing networks; None where it is not
             measured on the machine that timed most of the dataset's candidates.
+        processors: on which `latency` was measured.
         validation: mean accuracy on the validation images.
         test: mean accuracy on the test images with its interval.
         operators: which its file has.
@@ -79,6 +80,7 @@ class Candidate(Frozen):
     estimate: int | None = None
     latency: float | None
     time: float | None
+    processors: tuple[str, ...] = ()
     validation: float
     test: tuple[float, float, float]
     operators: tuple[str, ...]
@@ -197,7 +199,8 @@ def _candidate(
     record = found[str(best["deployable_key"])]
     kind = {column: str(best[column]) for column in _GROUP}
     latency = _known(seeds["latency_ratio"].astype(float).median(), 2)
-    bases = [floats[key] for key in seeds["latency_key"].dropna() if key in floats]
+    timed = list(seeds["latency_key"].dropna())
+    bases = [floats[key] for key in timed if key in floats]
     base = float(np.median(bases)) if bases else None
     arena, refusal, estimate = _inside(record.key, micro)
     memory = best["memory"]
@@ -213,6 +216,7 @@ def _candidate(
         estimate=estimate,
         latency=latency,
         time=None if latency is None or base is None else latency * base,
+        processors=tuple(sorted({text.processor(found[key].provenance.machine) for key in timed})),
         validation=float(seeds["validation_accuracy"].mean()),
         test=_test(seeds, found),
         operators=tuple(sorted(record.operators)),

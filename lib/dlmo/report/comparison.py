@@ -381,10 +381,7 @@ def _latencies(timed: _Timed) -> dict[str, Mapping[str, Interval]]:
 
 def _processor(timed: _Timed) -> str:
     machine = next((group[0].provenance.machine for group in timed.values()), None)
-    if machine is None:
-        return ""
-    sets = text.instruction_sets(machine.instruction_sets)
-    return f"{machine.processor} with {sets[-1]}" if sets else machine.processor
+    return text.processor(machine) if machine else ""
 
 
 def _beside(timed: _Timed, ours: pd.DataFrame) -> dict[str, str]:

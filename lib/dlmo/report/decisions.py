@@ -9,6 +9,7 @@ import pandas as pd
 from dlmo.report import strategy, tables, text
 from dlmo.report.candidates import Candidate, Catalogue, Runtime, catalogue
 from dlmo.report.cited import Table, cited
+from dlmo.report.comparison import PARENT
 from dlmo.report.comparison_tables import made_of, title
 from dlmo.report.strategy import Advice, Limits
 from dlmo.report.text import MISSING
@@ -153,6 +154,21 @@ def ties(decisions: Decisions, limit: int) -> str:
         return ""
     known = [f"{name} from {text.listing(others)}" for name, others in said.items()]
     return f"The validation images do not tell {', nor '.join(known)}."
+
+
+@cited
+def timed(decisions: Decisions, limits: Sequence[int]) -> str:
+    """Say what the table's ratios are of, and on which processors they were measured."""
+    places: dict[str, list[str]] = {}
+    chosen = dict.fromkeys(decisions.candidate(kb) for kb in sorted(set(limits)))
+    for one in filter(None, chosen):
+        for name in one.processors:
+            places.setdefault(name, []).append(_short(one))
+    what = f"Latency is a ratio to {PARENT} of the same network"
+    if len(places) < 2:
+        return f"{what}{''.join(f', measured on {name}' for name in places)}."
+    said = text.listing(f"{name} ({text.listing(some)})" for name, some in places.items())
+    return f"{what}, measured on {said}; ratios of two processors do not compare."
 
 
 def _beside(choice: Candidate, others: list[Candidate]) -> list[str]:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
+from dlmo.machine import Machine
 from dlmo.report.statistics import MARGIN, Interval, Word
 
 Outcome = TypeVar("Outcome", bound=str)
@@ -209,3 +210,9 @@ def instruction_sets(known: Sequence[str]) -> list[str]:
     """Return the instruction sets on which kernels depend most, as prose writes them."""
     shown = ("avx2", "avx512f", "avx512_vnni", "amx_int8", "neon", "asimddp", "i8mm", "sve")
     return [one.upper().replace("_", "-") for one in shown if one in known]
+
+
+def processor(machine: Machine) -> str:
+    """Name a machine by what latency depends on: its processor, and its best instruction set."""
+    sets = instruction_sets(machine.instruction_sets)
+    return f"{machine.processor} with {sets[-1]}" if sets else machine.processor
