@@ -198,8 +198,9 @@ def _candidate(
     best = seeds.iloc[int(seeds["validation_accuracy"].to_numpy(float).argmax())]
     record = found[str(best["deployable_key"])]
     kind = {column: str(best[column]) for column in _GROUP}
-    latency = _known(seeds["latency_ratio"].astype(float).median(), 2)
-    timed = list(seeds["latency_key"].dropna())
+    here = _on_one_machine(seeds, found)
+    latency = _known(here["latency_ratio"].astype(float).median(), 2)
+    timed = list(here["latency_key"])
     bases = [floats[key] for key in timed if key in floats]
     base = float(np.median(bases)) if bases else None
     arena, refusal, estimate = _inside(record.key, micro)
@@ -224,6 +225,13 @@ def _candidate(
         refusal=refusal,
         **kind,
     )
+
+
+def _on_one_machine(seeds: pd.DataFrame, found: Mapping[str, Any]) -> pd.DataFrame:
+    """Keep the seeds that the machine of the most of them timed; two machines make no median."""
+    timed = seeds.dropna(subset=["latency_key"])
+    machines = timed["latency_key"].map(lambda key: str(found[key].identity.machine))
+    return timed[machines.isin(machines.mode()[:1])]
 
 
 def _known(value: float, digits: int) -> float | None:
