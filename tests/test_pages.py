@@ -13,6 +13,7 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
 from docutils import nodes
 
 import make_records
@@ -310,6 +311,13 @@ def test_two_forms_of_a_network_stand_side_by_side(tmp_path, monkeypatch):
     sentence, table = said()
     assert "50\xa0% of the bytes" in sentence and "+5.0 points; one training" in sentence
     assert [str(one).split("\xa0")[0] for one in table.iloc[0]][2::2] == ["12,000", "6,000"]
+    for seed, share in ((1, 0.72), (2, 0.71)):
+        write(trial("NQ", seed, forms[0]), share, 12_000_000)
+    sentence, _ = said()
+    reach = scipy.stats.t.ppf(0.975, 2) * 0.01 * (1 + 1 / 3) ** 0.5
+    low, high = (f"{100 * (0.71 + side * reach):.1f}\xa0%" for side in (-1, 1))
+    assert "+4.0 points: inside the interval in which one" in sentence
+    assert sentence.endswith(f"is expected ({low} to {high}).")
 
 
 def test_the_chart_of_an_overview_tells_the_control_apart_and_keeps_names_free(found):

@@ -293,7 +293,8 @@ def headed(
     style.set_properties(subset=numbers, **{"text-align": "right"})
     wrapped: list[Any] = [column for column in columns if column[1] in words]
     style.set_properties(subset=wrapped, **{"white-space": "normal", "max-width": "7.5rem"})
-    style.map(lambda cell: "white-space: normal" if cell == MISSING else "", subset=numbers)
+    # Words are wider than numbers; at full size they would push the last column out of sight.
+    style.map(lambda cell: "font-size: 0.8em" if cell == MISSING else "", subset=numbers)
     heads = [f"th.level1.col{columns.index(column)}" for column in numbers]
     rules: list[Any] = [{"selector": head, "props": "text-align: right"} for head in heads]
     rules += [

@@ -191,13 +191,26 @@ def variant(found: Overview, network: str, other: str) -> str:
     if len(known) < 2:
         return f"{title(other)}, or what it is compared with, is {MISSING}."
     (base, before), (row, after) = known
-    seeds = min(len(base.accuracies), len(row.accuracies))
-    once = "; one training of each decides nothing" if seeds == 1 else ""
     change = after.estimate - before.estimate
     return (
         f"{title(other)} has {text.percent(row.parameters / base.parameters, 0)} of the "
         f"parameters and {text.percent(row.bytes / base.bytes, 0)} of the bytes of "
-        f"{title(network)}, and its NQ differs by {text.points(change)} points{once}."
+        f"{title(network)}, and its NQ differs by {text.points(change)} points"
+        f"{_weight(base, row, after, title(network))}."
+    )
+
+
+def _weight(base: Row, row: Row, after: Interval, name: str) -> str:
+    """Say how little single trainings decide about the difference of two networks."""
+    if len(row.accuracies) > 1:
+        return ""
+    next_run = base.prediction
+    if next_run is None or len(base.accuracies) == 1:
+        return "; one training of each decides nothing"
+    where = "inside" if next_run.low <= after.estimate <= next_run.high else "outside"
+    return (
+        f": {where} the interval in which one more run of {name} is expected "
+        f"({text.percent(next_run.low)} to {text.percent(next_run.high)})"
     )
 
 
