@@ -2,8 +2,8 @@
 
 With bfloat16, weights, sums, statistics and the optimizer stay float32: only what enters and what
 leaves a convolution or a matrix product is rounded. TensorFlow does so by itself, which is quick
-where the processor multiplies bfloat16 and up to 30 times as slow as float32 where it does not.
-There the values are rounded here, and multiplied in float32.
+where the processor multiplies bfloat16; without AVX-512 it trained WRN 17 times as slowly as in
+float32. There the values are rounded here, and multiplied in float32.
 """
 
 from collections.abc import Iterator
