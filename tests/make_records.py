@@ -53,7 +53,7 @@ def weights(trial: Trial, epochs: int = 24, teacher: str | None = None) -> list[
             parent=chain[-1].key if chain else None,
             teacher=teacher if step == "distil" else None,
         )
-        row = {"loss": 0.123456789, "accuracy": 0.9, "validation_accuracy": 0.8, "seconds": 1.5}
+        row = {"loss": 0.123456789, "accuracy": 0.9, "validation_accuracy": 0.8, "seconds": 0.5}
         chain.append(
             records.make(
                 records.Weights,

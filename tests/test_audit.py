@@ -410,6 +410,15 @@ def test_a_training_that_techniques_share_counts_once():
     assert "five files" in said
 
 
+def test_a_training_that_went_on_counts_the_epochs_before_the_interruption():
+    trial = Trial(dataset="cifar10", network="vggnet", technique="NQ", seed=0)
+    (one,) = make_records.weights(trial)
+    epochs = [{"epoch": float(at), "seconds": 100.0} for at in range(1, 4)]
+    went_on = one.model_copy(update={"history": epochs})
+    assert (one.seconds, went_on.seconds) == (12.5, 300.0)
+    assert spent.trainings([went_on])["hours"].sum() == pytest.approx(300 / 3600)
+
+
 def test_nothing_spent_says_so():
     rows = spent.trainings([])
     assert spent.sentence(rows, (0, 0.0, 0, 0.0)) == "Not yet measured."

@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -95,6 +96,19 @@ def test_a_killed_run_goes_on_and_ends_bit_for_bit_the_same(
     weights = records.find(key)
     assert isinstance(weights, records.Weights)
     assert [entry["epoch"] for entry in weights.history] == list(range(1, 21))
+    assert weights.earlier_machines == ()
+
+
+def test_a_training_that_was_taken_to_another_machine_says_so(folders: Path) -> None:
+    trial = trials.parse("digits/vggnet/NQ/smoke/0")
+    elsewhere = machine.this().model_copy(update={"processor": "Another"})
+    folder = store.checkpoints(laboratory.plan([trial]).missing[0].key)
+    folder.mkdir(parents=True)
+    (folder / "machines.json").write_text(json.dumps([elsewhere.model_dump()]))
+    laboratory.measure([trial], with_latency=False)
+    (weights,) = (one for one in records.every() if isinstance(one, records.Weights))
+    assert weights.earlier_machines == (elsewhere,)
+    assert weights.provenance.machine == machine.this()
 
 
 def test_a_killed_worker_costs_an_epoch_and_not_the_run(

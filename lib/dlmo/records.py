@@ -114,6 +114,18 @@ class Weights(_Record):
     macs: int
     sha256: Digest
     history: list[dict[str, float]]
+    earlier_machines: tuple[Machine, ...] = Field(
+        (), description="others that trained the first epochs, where a training was taken elsewhere"
+    )
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of wall time.
+
+        The provenance of a training that was interrupted knows the last process alone; the history
+        knows all epochs, but not what lies between them.
+        """
+        return max(self.provenance.seconds, sum(epoch["seconds"] for epoch in self.history))
 
 
 class Deployable(_Record):
@@ -448,7 +460,7 @@ def _row(
     if chain:
         row |= {"parameters": chain[-1].parameters, "macs": chain[-1].macs}
         row |= {"epochs": sum(len(step.history) for step in chain), "weights_key": chain[-1].key}
-        row["train_seconds"] = sum(step.provenance.seconds for step in chain)
+        row["train_seconds"] = sum(step.seconds for step in chain)
     if isinstance(record, Unavailable):
         return row | {"reason": record.reason, "reason_key": record.key}
     names = ("bytes", "zipped_bytes", "nonzero", "pruned_nonzero")

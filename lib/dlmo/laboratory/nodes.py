@@ -24,7 +24,7 @@ from dlmo.laboratory import store
 from dlmo.networks import own
 from dlmo.recipes import STEP_MODELS
 from dlmo.techniques import CONVERSION_REVISIONS
-from dlmo.training import steps
+from dlmo.training import loop, steps
 from dlmo.training.batches import normalise
 from dlmo.trials import Trial
 
@@ -295,6 +295,7 @@ def _train(node: Node) -> None:
         macs=networks.macs(network),
         sha256=store.put_weights(node.key, weights),
         history=history,
+        earlier_machines=loop.earlier_machines(folder),
     )
     if records.find(node.key) is None:
         records.write(record)

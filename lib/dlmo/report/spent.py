@@ -34,7 +34,7 @@ def _training(one: records.Weights, weights: dict[str, records.Weights]) -> dict
     chain = [one]
     while (parent := weights.get(chain[0].identity.parent or "")) is not None:
         chain.insert(0, parent)
-    hours = one.provenance.seconds / HOUR
+    hours = one.seconds / HOUR
     return {
         "dataset": one.identity.dataset,
         "network": one.identity.network,

@@ -26,6 +26,7 @@ Progress = Callable[[int, int, float], None]
 History = list[dict[str, float]]
 
 _NOT_DECAYED = ["bias", "gamma", "beta", "_min", "_max", "optimizer_step", "mask", "threshold"]
+_MACHINES = "machines.json"
 _EXECUTIONS = 20
 """Steps that run without coming back to Python."""
 
@@ -133,6 +134,7 @@ def _readable(folder: Path) -> bool:
         history = folder / "history.json"
         if history.exists():
             json.loads(history.read_text("utf-8"))
+        earlier_machines(folder)
         for index in (folder / "checkpoint").rglob("*.index"):
             reader = tf.train.load_checkpoint(str(index.with_suffix("")))
             for name in reader.get_variable_to_shape_map():
@@ -163,6 +165,20 @@ def _fit(
         ],
     )
     return loop, diary.history
+
+
+def _note_machine(folder: Path) -> None:
+    """Leave word that this machine has trained, for the case that another one goes on."""
+    known = [*earlier_machines(folder), machine.this()]
+    write_bytes(folder / _MACHINES, json.dumps([one.model_dump() for one in known]).encode())
+
+
+def earlier_machines(folder: Path) -> tuple[machine.Machine, ...]:
+    """Return the other machines that have trained what is checkpointed in a folder."""
+    file = folder / _MACHINES
+    known = json.loads(file.read_text("utf-8")) if file.exists() else []
+    found = (machine.Machine.model_validate(one) for one in known)
+    return tuple(one for one in found if one != machine.this())
 
 
 def optimizer(recipe: Step, steps: int) -> keras.optimizers.Optimizer:
@@ -217,6 +233,7 @@ class _Diary(keras.callbacks.Callback):
         entry |= {"validation_accuracy": logs["val_accuracy"], "seconds": seconds}
         self.history.append({key: round(float(value), 5) for key, value in entry.items()})
         write_bytes(self._file, json.dumps(self.history).encode())
+        _note_machine(self._file.parent)
         self._turn.close()
 
     def on_train_end(self, logs: Any = None) -> None:
