@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -268,6 +269,21 @@ def test_of_a_network_that_was_trained_once_the_difference_is_told(found):
         "Against NQ, PRN is lower for VGGNet on CIFAR-10. Trained once, which decides nothing, "
         "MobileNet v2 on CIFAR-10 differs by −4.0 points (PRN less NQ)."
     )
+
+
+def test_networks_are_listed_by_the_datasets_that_they_share(found):
+    every = overview.overview(records.select())
+    one, data = every.comparisons[0], ("cifar10", "cifar100")
+    cases = {
+        (network, dataset): replace(one, network=network, dataset=dataset)
+        for network in ("mobilenet_v1", "mobilenet_v2", "wrn")
+        for dataset in data
+    }
+    whole = overview.Overview(tuple(cases.values()))
+    listed = findings._places(list(cases.values())[:5], whole)
+    assert listed == "MobileNet v1 and MobileNet v2 on both datasets, and WRN on CIFAR-10"
+    alone = whole.of(dataset="cifar100")
+    assert findings._places(alone.comparisons, alone) == "MobileNet v1, MobileNet v2 and WRN"
 
 
 def test_headlines_reach_over_what_is_measured_and_count_what_is_judged(found):

@@ -102,17 +102,31 @@ def _once(found: Overview, names: Sequence[str], other: str) -> str:
     once = [(name, one, less) for name, one, less in pairs if less.word == "one pair"]
     if not once:
         return ""
-    places = dict.fromkeys(place(one, found) for _, one, _ in once)
+    cases = {place(one): one for _, one, _ in once}
     gaps = [less.interval.estimate for _, _, less in once]
     return (
-        f"Trained once, which decides nothing, {text.listing(places)} "
-        f"{'differs' if len(places) == 1 else 'differ'} by {text.span(gaps, text.points)} points "
+        f"Trained once, which decides nothing, {_places(cases.values(), found)} "
+        f"{'differs' if len(cases) == 1 else 'differ'} by {text.span(gaps, text.points)} points "
         f"({text.listing(dict.fromkeys(name for name, _, _ in once))} less {other})."
     )
 
 
-def _places(group: Sequence[Comparison], found: Overview) -> str:
-    return text.listing(place(one, found) for one in group)
+def _places(group: Iterable[Comparison], found: Overview) -> str:
+    """List where comparisons were made: `VGGNet and WRN on both datasets, and ResNet50 on …`."""
+    everywhere = _datasets(found)
+    if len(everywhere) < 2:
+        return text.listing(place(one, found) for one in group)
+    on: dict[str, list[str]] = {}
+    for one in group:
+        on.setdefault(one.network, []).append(one.dataset)
+    networks: dict[str, list[str]] = {}
+    for network, datasets in on.items():
+        whole = set(datasets) == set(everywhere)
+        where = f"all {len(everywhere)} datasets" if len(everywhere) > 2 else "both datasets"
+        spelled = where if whole else text.listing(map(title, datasets))
+        networks.setdefault(spelled, []).append(title(network))
+    *said, last = [f"{text.listing(names)} on {where}" for where, names in networks.items()]
+    return f"{', '.join(said)}, and {last}" if said else last
 
 
 @cited
@@ -165,12 +179,13 @@ def _side(row: Row) -> str:
 
 @cited
 def network(found: Comparison) -> str:
-    """Say of one network on one dataset what its table says: accuracy, differences, size."""
+    """Say of one network on one dataset what its table says, and where its files were timed."""
     where = f"On {title(found.dataset)}"
     if found.empty:
         return f"{where} it is not yet trained."
     parts = (baseline(found), against(found, PARENT, ["BLQ", "FIQ", "F16"]), pruning_of(found))
-    return f"{where}: {' '.join(parts)} {smallest(found)}"
+    timed = f" Latency is that of {found.machine}." if found.machine else ""
+    return f"{where}: {' '.join(parts)} {smallest(found)}{timed}"
 
 
 @cited
