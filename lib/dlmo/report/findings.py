@@ -184,7 +184,7 @@ def network(found: Comparison) -> str:
     if found.empty:
         return f"{where} it is not yet trained."
     parts = (baseline(found), against(found, PARENT, ["BLQ", "FIQ", "F16"]), pruning_of(found))
-    timed = f" Latency is that of {found.machine}." if found.machine else ""
+    timed = f" Its files were timed on {found.machine}." if found.machine else ""
     return f"{where}: {' '.join(parts)} {smallest(found)}{timed}"
 
 
