@@ -599,6 +599,26 @@ def test_elsewhere_there_is_a_line_each_half_minute_and_for_each_finished_node(
     assert len(lines) == 7  # three times the node and the plan, and the end
 
 
+def test_what_a_training_did_before_it_came_here_is_not_taken_for_its_pace(
+    surroundings: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, value in (surroundings | {"DLMO_STORE": str(tmp_path)}).items():
+        monkeypatch.setenv(name, value)
+    _, node = plan_of_one()
+    clock = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    watch = outlook.Outlook({}, cores=2)
+    # Nothing is known until its checkpoint is read: half of it is done.
+    assert watch.see({node.key: node})[node.key].left is None
+    for second in range(10, 40):
+        clock[0] = 1000.0 + second
+        store.note_progress(node.key, {"epoch": 2, "epochs": 4, "share": (second - 10) / 300})
+        state = watch.see({node.key: node})[node.key]
+    # A hundredth of an epoch takes three seconds.
+    assert state.left == pytest.approx(300 * (4 - 2 - 29 / 300), rel=0.01)
+    assert watch.spent(node.key) == pytest.approx(39)
+
+
 # Long trainings
 
 

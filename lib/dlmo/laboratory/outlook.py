@@ -36,6 +36,8 @@ class Outlook:
 
     def __init__(self, costs: dict[str, float], cores: int) -> None:
         self._costs, self._cores = costs, cores
+        self._seen: dict[str, float] = {}
+        # At its first word: a training that goes on has done a share before.
         self._began: dict[str, tuple[float, float]] = {}
         self._running: set[str] = set()
         self._worked: dict[str, tuple[float, float]] = {}
@@ -62,21 +64,23 @@ class Outlook:
 
     def spent(self, key: str) -> float | None:
         """Return the seconds since a node was first seen to run."""
-        return time.monotonic() - self._began[key][0] if key in self._began else None
+        return time.monotonic() - self._seen[key] if key in self._seen else None
 
     def _state(self, key: str) -> State:
         word = store.progress(key)
         epoch, epochs = int(word.get("epoch", 0)), int(word.get("epochs", 0))
         share = (epoch + float(word.get("share", 0))) / epochs if epochs else None
         now = time.monotonic()
-        began, before = self._began.setdefault(key, (now, share or 0.0))
-        elapsed, gained = now - began, (share or 0.0) - before
+        self._seen.setdefault(key, now)
         left = None
-        if share is not None and gained > 0 and elapsed > _SETTLED:
-            left = elapsed / gained * (1 - share)
-            self._worked[key] = (elapsed, gained)
-        elif key in self._costs:
+        if key in self._costs:
             left = self._costs[key] * (1 - (share or 0.0)) * self._pace()
+        if share is not None:
+            began, before = self._began.setdefault(key, (now, share))
+            elapsed, gained = now - began, share - before
+            if gained > 0 and elapsed > _SETTLED:
+                left = elapsed / gained * (1 - share)
+                self._worked[key] = (elapsed, gained)
         return State(share, epoch + 1 if epochs else 0, epochs, left)
 
     def _pace(self) -> float:
