@@ -556,8 +556,10 @@ def test_on_a_terminal_the_progress_is_drawn(surroundings: dict[str, str], measu
         for name, value in {**surroundings, "COLUMNS": "120", "TERM": "xterm"}.items():
             patch.setenv(name, value)
         patch.setattr(sys, "stderr", screen)
-        store.note_progress(node.key, {"epoch": 2, "epochs": 8, "share": 0.5})
+        store.note_progress(node.key, {"epoch": 0, "epochs": 8, "share": 0.0})
         with progress.watching({node.key: 800.0}, 2) as watch:
+            watch(made, {node.key: node}, set())
+            store.note_progress(node.key, {"epoch": 2, "epochs": 8, "share": 0.5})
             watch(made, {node.key: node}, set())
     said = screen.getvalue()
     # Of eight epochs two and a half are done: 550 of 800 seconds remain.
@@ -617,6 +619,30 @@ def test_what_a_training_did_before_it_came_here_is_not_taken_for_its_pace(
     # A hundredth of an epoch takes three seconds.
     assert state.left == pytest.approx(300 * (4 - 2 - 29 / 300), rel=0.01)
     assert watch.spent(node.key) == pytest.approx(39)
+
+
+def test_an_estimate_is_of_what_remains_and_an_earlier_word_is_undone(
+    surroundings: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, value in (surroundings | {"DLMO_STORE": str(tmp_path)}).items():
+        monkeypatch.setenv(name, value)
+    _, node = plan_of_one()
+    clock = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    watch = outlook.Outlook({node.key: 100.0}, cores=2)
+
+    def left(seconds: float, epoch: int, share: float) -> float | None:
+        clock[0] = 1000.0 + seconds
+        store.note_progress(node.key, {"epoch": epoch, "epochs": 4, "share": share})
+        return watch.see({node.key: node})[node.key].left
+
+    # It was killed in the midst of its third epoch, and begins that again.
+    assert left(0, 2, 0.8) == pytest.approx(100)
+    assert left(1, 2, 0.0) == pytest.approx(100)
+    assert left(2, 2, 0.1) == pytest.approx(95)
+    # Twice as slow as estimated; so what comes after it will be.
+    assert left(101, 3, 0.0) == pytest.approx(100)
+    assert watch._pace() == pytest.approx(2)
 
 
 # Long trainings

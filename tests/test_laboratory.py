@@ -24,7 +24,7 @@ from tensorflow.lite.tools import flatbuffer_utils
 
 from dlmo import cli, laboratory, machine, records, trials
 from dlmo.errors import ImpossibleError, UserError
-from dlmo.laboratory import latency, nodes, schedule, store
+from dlmo.laboratory import cost, latency, nodes, schedule, store
 from dlmo.laboratory.keep import keep
 from dlmo.training import compression, steps
 
@@ -109,6 +109,22 @@ def test_a_training_that_was_taken_to_another_machine_says_so(folders: Path) -> 
     (weights,) = (one for one in records.every() if isinstance(one, records.Weights))
     assert weights.earlier_machines == (elsewhere,)
     assert weights.provenance.machine == machine.this()
+
+
+def test_a_training_that_came_with_its_checkpoint_costs_what_remains(
+    folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = laboratory.plan([trials.parse(LONG)])
+    key = made.missing[0].key
+    speed = cost.Speed(start=0.0, step=1.0, between=0.0, images=100)
+    monkeypatch.setattr(cost, "_speeds", lambda probes, *_: dict.fromkeys(probes, speed))
+    whole = cost.estimate(made)[key]
+    folder = store.checkpoints(key)
+    folder.mkdir(parents=True)
+    (folder / "history.json").write_text(json.dumps([{"epoch": n + 1} for n in range(15)]))
+    assert cost.estimate(made)[key] == pytest.approx(whole * 5 / 20)
+    (folder / "history.json").write_text("[{")
+    assert cost.estimate(made)[key] == pytest.approx(whole)
 
 
 def test_a_killed_worker_costs_an_epoch_and_not_the_run(

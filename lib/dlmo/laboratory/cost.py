@@ -30,7 +30,7 @@ from dlmo.laboratory.plan import Plan
 from dlmo.networks import own
 from dlmo.recipes import STEP_MODELS, Step
 from dlmo.techniques import StepName
-from dlmo.training import steps
+from dlmo.training import loop, steps
 from dlmo.trials import Trial
 
 Told = Callable[[str, int, int], None]
@@ -228,7 +228,10 @@ def _seconds(node: Node, speed: Speed, shared: set[object]) -> float:
 
 def _epochs_done(key: str) -> int:
     """Return the epochs of an interrupted training, which it needn't repeat."""
-    return int(store.progress(key).get("epoch", 0)) if store.checkpoints(key).exists() else 0
+    with suppress(ValueError, OSError):
+        return len(loop.written(store.checkpoints(key)))
+    # It can't be read, and will begin anew.
+    return 0
 
 
 def _speeds(

@@ -72,16 +72,27 @@ class Outlook:
         share = (epoch + float(word.get("share", 0))) / epochs if epochs else None
         now = time.monotonic()
         self._seen.setdefault(key, now)
-        left = None
-        if key in self._costs:
-            left = self._costs[key] * (1 - (share or 0.0)) * self._pace()
-        if share is not None:
-            began, before = self._began.setdefault(key, (now, share))
-            elapsed, gained = now - began, share - before
-            if gained > 0 and elapsed > _SETTLED:
-                left = elapsed / gained * (1 - share)
-                self._worked[key] = (elapsed, gained)
-        return State(share, epoch + 1 if epochs else 0, epochs, left)
+        return State(share, epoch + 1 if epochs else 0, epochs, self._left(key, now, share))
+
+    def _left(self, key: str, now: float, share: float | None) -> float | None:
+        """Return the seconds that remain of a training."""
+        if share is None:
+            return self._costs[key] * self._pace() if key in self._costs else None
+        began, before = self._start(key, now, share)
+        elapsed, gained = now - began, share - before
+        if gained > 0 and elapsed > _SETTLED:
+            self._worked[key] = (elapsed, gained / (1 - before))
+            return elapsed / gained * (1 - share)
+        if key not in self._costs:
+            return None
+        # What was done before is no part of the estimate.
+        return self._costs[key] * (1 - gained / max(1 - before, 1e-9)) * self._pace()
+
+    def _start(self, key: str, now: float, share: float) -> tuple[float, float]:
+        """Return when and at which share it began here; a word left by an earlier run is undone."""
+        if key not in self._began or share < self._began[key][1]:
+            self._began[key] = (now, share)
+        return self._began[key]
 
     def _pace(self) -> float:
         """Return how much slower the trainings are than what was estimated."""

@@ -26,6 +26,7 @@ Progress = Callable[[int, int, float], None]
 History = list[dict[str, float]]
 
 _NOT_DECAYED = ["bias", "gamma", "beta", "_min", "_max", "optimizer_step", "mask", "threshold"]
+_HISTORY = "history.json"
 _MACHINES = "machines.json"
 _EXECUTIONS = 20
 """Steps that run without coming back to Python."""
@@ -131,9 +132,7 @@ def fit(
 def _readable(folder: Path) -> bool:
     """Say whether the checkpoint and the history are whole, if there are any."""
     try:
-        history = folder / "history.json"
-        if history.exists():
-            json.loads(history.read_text("utf-8"))
+        written(folder)
         earlier_machines(folder)
         for index in (folder / "checkpoint").rglob("*.index"):
             reader = tf.train.load_checkpoint(str(index.with_suffix("")))
@@ -152,7 +151,7 @@ def _fit(
     loop.compile(optimizer=optimizer(recipe, steps), steps_per_execution=min(_EXECUTIONS, steps))
     # Its variables made inside the step would have the step traced once more.
     loop.optimizer.build(loop.network.trainable_variables)
-    diary = _Diary(folder / "history.json", recipe.epochs, steps, progress, loop)
+    diary = _Diary(folder, recipe.epochs, steps, progress, loop)
     loop.fit(
         _untuned(tf.data.Dataset.range(steps)),
         epochs=recipe.epochs,
@@ -165,6 +164,16 @@ def _fit(
         ],
     )
     return loop, diary.history
+
+
+def written(folder: Path) -> History:
+    """Return what a folder of checkpoints tells of the epochs that are done; none, if it is new.
+
+    Raises:
+        ValueError: it isn't whole.
+    """
+    file = folder / _HISTORY
+    return json.loads(file.read_text("utf-8")) if file.exists() else []
 
 
 def _note_machine(folder: Path) -> None:
@@ -206,17 +215,19 @@ def optimizer(recipe: Step, steps: int) -> keras.optimizers.Optimizer:
 class _Diary(keras.callbacks.Callback):
     """Keeps the history beside the checkpoint, tells the progress, and takes the machine's turn."""
 
-    def __init__(self, file: Path, epochs: int, steps: int, progress: Progress, loop: Loop) -> None:
+    def __init__(
+        self, folder: Path, epochs: int, steps: int, progress: Progress, loop: Loop
+    ) -> None:
         super().__init__()
         self.history: History = []
-        self._file, self._epochs, self._steps, self._progress = file, epochs, steps, progress
+        self._folder, self._epochs, self._steps, self._progress = folder, epochs, steps, progress
         self._soft = loop._soft
         self._turn = ExitStack()
         self._epoch, self._began = 0, 0.0
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         if epoch and not self.history:
-            self.history = self._written()[:epoch]
+            self.history = written(self._folder)[:epoch]
         self._turn.enter_context(machine.training_turn())
         if self._soft:
             self._soft.load(epoch)
@@ -232,16 +243,13 @@ class _Diary(keras.callbacks.Callback):
         entry = {"epoch": epoch + 1, "loss": logs["loss"], "accuracy": logs["accuracy"]}
         entry |= {"validation_accuracy": logs["val_accuracy"], "seconds": seconds}
         self.history.append({key: round(float(value), 5) for key, value in entry.items()})
-        write_bytes(self._file, json.dumps(self.history).encode())
-        _note_machine(self._file.parent)
+        write_bytes(self._folder / _HISTORY, json.dumps(self.history).encode())
+        _note_machine(self._folder)
         self._turn.close()
 
     def on_train_end(self, logs: Any = None) -> None:
         self._turn.close()
-        self.history = self.history or self._written()
-
-    def _written(self) -> History:
-        return json.loads(self._file.read_text("utf-8"))
+        self.history = self.history or written(self._folder)
 
 
 def _batched(split: Split) -> tf.data.Dataset:
