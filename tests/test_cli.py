@@ -601,14 +601,22 @@ def test_elsewhere_there_is_a_line_each_half_minute_and_for_each_finished_node(
     assert len(lines) == 7  # three times the node and the plan, and the end
 
 
-def test_what_a_training_did_before_it_came_here_is_not_taken_for_its_pace(
+@pytest.fixture
+def clock(
     surroundings: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+) -> list[float]:
+    """Return the second that a clock shows, for a test to set; the store is empty."""
     for name, value in (surroundings | {"DLMO_STORE": str(tmp_path)}).items():
         monkeypatch.setenv(name, value)
+    shown = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: shown[0])
+    return shown
+
+
+def test_what_a_training_did_before_it_came_here_is_not_taken_for_its_pace(
+    clock: list[float],
+) -> None:
     _, node = plan_of_one()
-    clock = [1000.0]
-    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     watch = outlook.Outlook({}, cores=2)
     # Nothing is known until its checkpoint is read: half of it is done.
     assert watch.see({node.key: node})[node.key].left is None
@@ -621,14 +629,8 @@ def test_what_a_training_did_before_it_came_here_is_not_taken_for_its_pace(
     assert watch.spent(node.key) == pytest.approx(39)
 
 
-def test_an_estimate_is_of_what_remains_and_an_earlier_word_is_undone(
-    surroundings: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    for name, value in (surroundings | {"DLMO_STORE": str(tmp_path)}).items():
-        monkeypatch.setenv(name, value)
+def test_an_estimate_is_of_what_remains_and_an_earlier_word_is_undone(clock: list[float]) -> None:
     _, node = plan_of_one()
-    clock = [1000.0]
-    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     watch = outlook.Outlook({node.key: 100.0}, cores=2)
 
     def left(seconds: float, epoch: int, share: float) -> float | None:

@@ -275,22 +275,32 @@ def _shares(found: Overview, names: Sequence[str]) -> str:
 @cited
 def apart(found: Overview) -> str:
     """Say how far our files' sizes are from the paper's, its pruned ones compared as zipped."""
-    values = {
-        (one.network, one.dataset, row.technique): _printed_size(row) / row.printed.bytes - 1
+    away = [
+        (_printed_size(row) / row.printed.bytes - 1, one, row)
         for one in found.measured
         for row in one.rows.values()
         if row.measured and row.printed is not None
-    }
-    if not values:
+    ]
+    if not away:
         return f"Sizes beside the paper's are {MISSING}."
-    near = sum(abs(value) < NEAR for value in values.values())
-    network, dataset, technique = max(values, key=lambda key: abs(values[key]))
-    most = text.percent(abs(values[network, dataset, technique]), 0)
+    near = sum(abs(share) < NEAR for share, *_ in away)
+    most, one, row = max(away, key=lambda entry: abs(entry[0]))
     return (
-        f"Counted as the paper counts (PRN and PRQ zipped), {near} of {len(values)} files are "
-        f"within {text.percent(NEAR, 0)} of its size; the farthest, {technique} of "
-        f"{title(network)} on {title(dataset)}, by {most}."
+        f"Counted as the paper counts (PRN and PRQ zipped), {near} of {len(away)} files are "
+        f"within {text.percent(NEAR, 0)} of its size; the farthest, {row.technique} of "
+        f"{title(one.network)} on {title(one.dataset)}, by {text.percent(abs(most), 0)}"
+        f"{_misprinted(one, row)}."
     )
+
+
+def _misprinted(one: Comparison, row: Row) -> str:
+    """Say it if a file of 32-bit floats is printed smaller than the same network's of 16 bits."""
+    half = one.rows.get("F16")
+    if row.technique != PARENT or not (row.printed and half and half.printed):
+        return ""
+    if row.printed.bytes >= half.printed.bytes:
+        return ""
+    return "; the paper prints it smaller than its own F16, which it can't be"
 
 
 NEAR = 0.05
