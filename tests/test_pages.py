@@ -293,6 +293,8 @@ def test_networks_are_listed_by_the_datasets_that_they_share(found):
     whole = overview.Overview(tuple(cases.values()))
     listed = findings._places(list(cases.values())[:5], whole)
     assert listed == "MobileNet v1 and MobileNet v2 on both datasets, and WRN on CIFAR-10"
+    two = [cases["mobilenet_v1", "cifar10"], cases["wrn", "cifar100"]]
+    assert findings._places(two, whole) == "MobileNet v1 on CIFAR-10 and WRN on CIFAR-100"
     alone = whole.of(dataset="cifar100")
     assert findings._places(alone.comparisons, alone) == "MobileNet v1, MobileNet v2 and WRN"
 

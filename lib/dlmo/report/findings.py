@@ -125,8 +125,10 @@ def _places(group: Iterable[Comparison], found: Overview) -> str:
         where = f"all {len(everywhere)} datasets" if len(everywhere) > 2 else "both datasets"
         spelled = where if whole else text.listing(map(title, datasets))
         networks.setdefault(spelled, []).append(title(network))
-    *said, last = [f"{text.listing(names)} on {where}" for where, names in networks.items()]
-    return f"{', '.join(said)}, and {last}" if said else last
+    said = [f"{text.listing(names)} on {where}" for where, names in networks.items()]
+    if not any(" and " in part for part in said):
+        return text.listing(said)
+    return ", and ".join(filter(None, (", ".join(said[:-1]), said[-1])))
 
 
 @cited
