@@ -22,6 +22,7 @@ from dlmo.book.assets import HERE
 from dlmo.chapter.head import command
 from dlmo.errors import UserError
 from dlmo.report import bits, charts, diagrams, text
+from dlmo.report.comparison_tables import title
 from dlmo.report.methods import aware, histories, layers, light, quantization, soft, zeros
 from dlmo.report.methods.files import Files
 from dlmo.trials import Trial
@@ -381,8 +382,20 @@ def test_networks_are_counted_from_records_and_the_others_are_named():
     assert (found.loc["vggnet", "parameters"], found.loc["vggnet", "macs"]) == (13_962, 1_116_160)
     assert found.loc["mobilenet_v1", "paper_bytes"] == 12_840_000
     said = light.networks_sentence(found.reset_index())
-    absent = [name for name in found.index if pd.isna(found.loc[name, "macs"])]
-    assert ("not yet measured" in said) == bool(absent)
+    missing = " ".join(part for part in said.split(". ") if "not yet measured" in part)
+    named = {name for name in found.index if re.search(rf"{re.escape(title(name))}\b", missing)}
+    assert named == {name for name in found.index if not found.loc[name, "accuracies"]}
+
+
+def test_a_network_without_a_file_and_one_without_training_are_told_apart():
+    found = light.networks("cifar10", "reference").set_index("network")
+    found.loc["vggnet", "macs"] = None
+    for name in ("vggnet", "wrn"):
+        found.at[name, "accuracies"] = ()
+    said = light.networks_sentence(found.reset_index())
+    whole, accuracy = (part for part in said.split(". ") if "not yet measured" in part)
+    assert whole.startswith("VGGNet") and "WRN" not in whole
+    assert accuracy.startswith("The accuracy of") and "WRN" in accuracy and "VGGNet" not in accuracy
 
 
 def test_the_anatomy_is_that_of_the_file(files):
