@@ -271,15 +271,17 @@ def test_of_a_network_that_was_trained_once_the_difference_is_told(found):
     )
 
 
-def test_a_float_file_printed_smaller_than_its_half_is_called_a_misprint(found):
-    usual = findings.apart(overview.overview(records.select()))
-    assert "VGGNet" in usual and "it can't be" not in usual
+def test_a_size_that_the_audit_finds_impossible_is_called_so(found):
+    usual = findings.apart(overview.overview(records.select()), audit.suspects())
+    assert "VGGNet" in usual and "audit" not in usual
     # Table 13 gives WRN on CIFAR-100 192 KB, and 994 KB as F16.
     write(trial("NQ", 0, "wrn").model_copy(update={"dataset": "cifar100"}), 0.6, 1_921_000)
-    assert findings.apart(overview.overview(records.select())).endswith(
-        "the farthest, NQ of WRN on CIFAR-100, by 901\u00a0%; the paper prints it smaller than its "
-        "own F16, which it can't be."
+    wrong = findings.apart(overview.overview(records.select()), audit.suspects())
+    assert wrong.endswith(
+        "the farthest, NQ of WRN on CIFAR-100, by 901\u00a0%; the audit finds that the paper's "
+        "size of it cannot be right."
     )
+    assert wrong.startswith(findings.apart(overview.overview(records.select()))[:-1])
 
 
 def test_networks_are_listed_by_the_datasets_that_they_share(found):

@@ -4,8 +4,9 @@ Each names the cases that it counts, so that a reader can look them up; where no
 yet, it says so. `sentences` has those about one network on one dataset.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
+from dlmo import paper
 from dlmo.report import text
 from dlmo.report.cited import cited
 from dlmo.report.comparison import (
@@ -20,6 +21,7 @@ from dlmo.report.comparison import (
 from dlmo.report.comparison_tables import title
 from dlmo.report.overview import Overview, largest_first
 from dlmo.report.overview_tables import count
+from dlmo.report.printed import Mark
 from dlmo.report.sentences import (
     QUANTIZED,
     RUNTIMES,
@@ -275,8 +277,13 @@ def _shares(found: Overview, names: Sequence[str]) -> str:
 
 
 @cited
-def apart(found: Overview) -> str:
-    """Say how far our files' sizes are from the paper's, its pruned ones compared as zipped."""
+def apart(found: Overview, suspects: Collection[Mark] = ()) -> str:
+    """Say how far our files' sizes are from the paper's, its pruned ones compared as zipped.
+
+    Args:
+        found: every network and technique.
+        suspects: the printed cells that cannot be right.
+    """
     away = [
         (_printed_size(row) / row.printed.bytes - 1, one, row)
         for one in found.measured
@@ -291,18 +298,18 @@ def apart(found: Overview) -> str:
         f"Counted as the paper counts (PRN and PRQ zipped), {near} of {len(away)} files are "
         f"within {text.percent(NEAR, 0)} of its size; the farthest, {row.technique} of "
         f"{title(one.network)} on {title(one.dataset)}, by {text.percent(abs(most), 0)}"
-        f"{_misprinted(one, row)}."
+        f"{_misprinted(one, row, suspects)}."
     )
 
 
-def _misprinted(one: Comparison, row: Row) -> str:
-    """Say it if a file of 32-bit floats is printed smaller than the same network's of 16 bits."""
-    half = one.rows.get("F16")
-    if row.technique != PARENT or not (row.printed and half and half.printed):
+def _misprinted(one: Comparison, row: Row, suspects: Collection[Mark]) -> str:
+    """Say it if the audit counts the printed size among the cells that cannot be right."""
+    printed = paper.results()
+    mine = printed[["network", "dataset", "technique"]] == [one.network, one.dataset, row.technique]
+    tables = printed.loc[mine.all(axis=1), "table"]
+    if not any((table, one.dataset, row.technique, "size") in suspects for table in tables):
         return ""
-    if row.printed.bytes >= half.printed.bytes:
-        return ""
-    return "; the paper prints it smaller than its own F16, which it can't be"
+    return "; the audit finds that the paper's size of it cannot be right"
 
 
 NEAR = 0.05
