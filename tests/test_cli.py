@@ -340,8 +340,9 @@ def test_an_interrupt_is_one_line_and_the_code_130(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("times", [1, 3])
 def test_workers_stop_at_an_interrupt_without_a_word(
-    surroundings: dict[str, str], folders: Path
+    surroundings: dict[str, str], folders: Path, times: int
 ) -> None:
     line = [str(DLMO), "measure", *SMOKE, "--no-cost", "--yes", "--seed", "7", "-p", "epochs=5000"]
     # What a shell starts in the background ignores interrupts, and so would its children.
@@ -358,7 +359,9 @@ def test_workers_stop_at_an_interrupt_without_a_word(
     until = time.monotonic() + 120
     while set((folders / "store").glob("progress/*.json")) == known and time.monotonic() < until:
         time.sleep(0.2)
-    os.killpg(process.pid, signal.SIGINT)
+    for _ in range(times):
+        os.killpg(process.pid, signal.SIGINT)
+        time.sleep(0.3)
     out, err = process.communicate(timeout=60)
     done = Done(process.returncode, out, err)
     assert (done.code, done.lines[-1]) == (130, STOPPED)

@@ -4,6 +4,7 @@ Nothing heavy is imported before a verb needs it, so that help comes at once.
 """
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import metadata
@@ -87,7 +88,10 @@ def _dlmo(
 
 def main() -> None:
     """Run the command and end the process: 0, 2 for what a user can mend, 130 when interrupted."""
-    sys.exit(run_command())
+    code = run_command()
+    # All is said and kept; another interrupt has nothing left to stop but Python's own ending.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(code)
 
 
 def run_command(arguments: Sequence[str] | None = None) -> int:

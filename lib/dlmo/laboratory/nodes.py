@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -92,7 +93,11 @@ def run(node: Node) -> str:
 
 
 def leave_with_parent() -> None:
-    """End this process soon after its parent: a killed run must not go on training unseen."""
+    """End this process soon after its parent: a killed run must not go on training unseen.
+
+    It does not end by itself at an interrupt, which a terminal sends to parent and children alike.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = os.getppid()
 
     def watch() -> None:
