@@ -377,8 +377,8 @@ def read(source: Path | str | Content) -> Deployable:
         raise UserError(f"{where} is damaged and can't be read: {detail}") from error
 
 
-def zipped(data: Content, name: str = "model.tflite") -> Content:
-    """Return a zip archive of one file: DEFLATE level 9, a fixed time stamp, no attributes.
+def zipped(data: Content, name: str = "model.tflite", level: int = 9) -> Content:
+    """Return a zip archive of one file: DEFLATE, a fixed time stamp, no attributes.
 
     The same bytes give the same archive wherever zlib is the same.
     """
@@ -387,7 +387,7 @@ def zipped(data: Content, name: str = "model.tflite") -> Content:
     entry.compress_type = zipfile.ZIP_DEFLATED
     entry.create_system = 3
     with zipfile.ZipFile(target, "w") as archive:
-        archive.writestr(entry, data, compresslevel=9)
+        archive.writestr(entry, data, compresslevel=level)
     return target.getvalue()
 
 

@@ -88,7 +88,6 @@ def _packed(
     outputs: Sequence[int],
 ) -> Content:
     """Return a file with some operators of another, and with the tensors that they need."""
-    import flatbuffers
     from ai_edge_litert.schema_py_generated import BufferT, ModelT, OperatorT, SubGraphT
 
     graph = whole.subgraphs[0]
@@ -120,8 +119,15 @@ def _packed(
             )
         ],
     )
+    return pack(part)
+
+
+def pack(model: Any) -> Content:
+    """Return the file of a model that is held as objects of the schema."""
+    import flatbuffers
+
     builder = flatbuffers.Builder(1024)
-    builder.Finish(part.Pack(builder), file_identifier=b"TFL3")
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
     return bytes(builder.Output())
 
 

@@ -6,7 +6,6 @@ yet, it says so. `sentences` has those about one network on one dataset.
 
 from collections.abc import Collection, Iterable, Sequence
 
-from dlmo import paper
 from dlmo.report import text
 from dlmo.report.cited import cited
 from dlmo.report.comparison import (
@@ -21,7 +20,7 @@ from dlmo.report.comparison import (
 from dlmo.report.comparison_tables import title
 from dlmo.report.overview import Overview, largest_first
 from dlmo.report.overview_tables import count
-from dlmo.report.printed import Mark
+from dlmo.report.printed import Mark, suspected
 from dlmo.report.sentences import (
     QUANTIZED,
     RUNTIMES,
@@ -304,10 +303,7 @@ def apart(found: Overview, suspects: Collection[Mark] = ()) -> str:
 
 def _misprinted(one: Comparison, row: Row, suspects: Collection[Mark]) -> str:
     """Say it if the audit counts the printed size among the cells that cannot be right."""
-    printed = paper.results()
-    mine = printed[["network", "dataset", "technique"]] == [one.network, one.dataset, row.technique]
-    tables = printed.loc[mine.all(axis=1), "table"]
-    if not any((table, one.dataset, row.technique, "size") in suspects for table in tables):
+    if not suspected((one.dataset, one.network, row.technique), "size", suspects):
         return ""
     return "; the audit finds that the paper's size of it cannot be right"
 

@@ -3,6 +3,7 @@
 They can be given in place of the paper's, so that a check can be shown a table without its error.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -18,6 +19,15 @@ Place = tuple[str, str, str]
 Mark = tuple[int, str, str, str]
 """A printed cell: number of the table, dataset (in Table 14 the network), technique, and which of
 accuracy, size and latency."""
+
+
+def suspected(place: Place, kind: str, suspects: Collection[Mark]) -> bool:
+    """Say whether a printed cell of a network is among some that cannot be right."""
+    dataset, network, technique = place
+    printed = paper.results()
+    mine = printed[["dataset", "network", "technique"]] == [dataset, network, technique]
+    tables = printed.loc[mine.all(axis=1), "table"]
+    return any((table, dataset, technique, kind) in suspects for table in tables)
 
 
 @dataclass(frozen=True, eq=False)
