@@ -140,7 +140,8 @@ def table(lines: pd.DataFrame) -> Table | None:
         }
         for _, row in far.iterrows()
     ]
-    caption = "Files whose size differs from the paper's by more than 2 %: ours, and rewritten."
+    near = text.percent(NEAR, 0)
+    caption = f"Files whose size differs from the paper's by more than {near}: ours, and rewritten."
     return wide(cells, caption, "sizes-rewritten")
 
 
