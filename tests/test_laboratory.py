@@ -24,7 +24,7 @@ from tensorflow.lite.tools import flatbuffer_utils
 
 from dlmo import cli, laboratory, machine, records, trials
 from dlmo.errors import ImpossibleError, UserError
-from dlmo.laboratory import cost, latency, nodes, schedule, store
+from dlmo.laboratory import cost, latency, nodes, processes, store
 from dlmo.laboratory.keep import keep
 from dlmo.training import compression, steps
 
@@ -392,7 +392,7 @@ def test_what_cannot_be_had_is_recorded_with_its_reason_and_stops_nothing_else(
 
     monkeypatch.setattr(compression, "quantize", refuse)
     monkeypatch.setattr(steps, "configure", lambda _: True)  # stay in this process
-    monkeypatch.setattr(schedule, "ProcessPoolExecutor", lambda **_: ThreadPoolExecutor(1))
+    monkeypatch.setattr(processes, "ProcessPoolExecutor", lambda **_: ThreadPoolExecutor(1))
     monkeypatch.setattr(ThreadPoolExecutor, "shutdown", lambda *_, **__: None)
     laboratory.measure(wanted, with_latency=False)
     rows = records.table().set_index("technique")

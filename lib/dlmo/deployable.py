@@ -381,6 +381,11 @@ def zipped(data: Content, name: str = "model.tflite", level: int = 9) -> Content
     """Return a zip archive of one file: DEFLATE, a fixed time stamp, no attributes.
 
     The same bytes give the same archive wherever zlib is the same.
+
+    Args:
+        data: the file.
+        name: the file's name in the archive.
+        level: of DEFLATE; the records' sizes are at 9, which packs the most.
     """
     target = io.BytesIO()
     entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))

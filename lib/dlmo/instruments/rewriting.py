@@ -1,4 +1,4 @@
-"""Rewriting: the same weights in a file, with the quantization as converters of 2021 wrote it.
+"""Rewriting: the same weights in a file, with the quantization as older converters wrote it.
 
 Nothing is measured by running it; only its size counts, beside sizes that the paper prints.
 """
@@ -14,7 +14,7 @@ _CONVOLUTIONS = {"CONV_2D", "DEPTHWISE_CONV_2D"}
 
 
 def with_older_quantization(found: Deployable) -> Content:
-    """Return a file with its quantization stored as TensorFlow's converter did in 2021.
+    """Return a file with its quantization stored as TensorFlow's older converter stored it.
 
     A fully connected layer has one scale; today's has one for each output, and so has its bias. A
     convolution that scales its input while it runs (BLQ, PRQ) keeps the smallest and the largest

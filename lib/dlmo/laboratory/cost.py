@@ -27,6 +27,7 @@ from dlmo.keras_ import keras
 from dlmo.laboratory import latency, store
 from dlmo.laboratory.nodes import Node, given
 from dlmo.laboratory.plan import Plan
+from dlmo.laboratory.processes import processes
 from dlmo.networks import own
 from dlmo.recipes import STEP_MODELS, Step
 from dlmo.techniques import StepName
@@ -257,14 +258,10 @@ def _speeds(
 
 @contextmanager
 def _process() -> Iterator[ProcessPoolExecutor]:
-    pool = ProcessPoolExecutor(max_workers=1)
-    try:
-        with warnings.catch_warnings():
-            # Networks of growing size look like a leak; a new worker is as good as the old one.
-            warnings.filterwarnings("ignore", message="A worker was restarted")
-            yield pool
-    finally:
-        pool.shutdown(wait=False, kill_workers=True)
+    with processes(1) as pool, warnings.catch_warnings():
+        # Networks of growing size look like a leak; a new worker is as good as the old one.
+        warnings.filterwarnings("ignore", message="A worker was restarted")
+        yield pool
 
 
 class _EnoughError(Exception):

@@ -1,9 +1,6 @@
 """The nodes of a plan: what each is made of, and how it is made. Runs in a worker's process."""
 
-import os
 import shutil
-import signal
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from loky import ProcessPoolExecutor
 
 from dlmo import conversion, datasets, deployable, instruments, machine, networks, records
 from dlmo.arithmetic import quantization
@@ -22,6 +18,7 @@ from dlmo.files import sha256
 from dlmo.instruments.process import ChildError
 from dlmo.keras_ import keras
 from dlmo.laboratory import store
+from dlmo.laboratory.processes import processes
 from dlmo.networks import own
 from dlmo.recipes import STEP_MODELS
 from dlmo.techniques import CONVERSION_REVISIONS
@@ -88,24 +85,8 @@ def run(node: Node) -> str:
         case _ if steps.configure(node.threads):
             return _once(node, _MAKERS[type(node.identity)])
     # TensorFlow's threads are set once in a process; another number needs another process.
-    with ProcessPoolExecutor(max_workers=1, initializer=leave_with_parent) as alone:
+    with processes(1) as alone:
         return alone.submit(run, node).result()
-
-
-def leave_with_parent() -> None:
-    """End this process soon after its parent: a killed run must not go on training unseen.
-
-    It does not end by itself at an interrupt, which a terminal sends to parent and children alike.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def done(node: Node) -> bool:

@@ -6,14 +6,14 @@ from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
-from loky import ProcessPoolExecutor
 from psutil import cpu_count
 
 from dlmo import records
 from dlmo.errors import UserError
 from dlmo.laboratory import latency
-from dlmo.laboratory.nodes import Node, Stopwatch, give_up, leave_with_parent, run
+from dlmo.laboratory.nodes import Node, Stopwatch, give_up, run
 from dlmo.laboratory.plan import Plan, Settings, plan
+from dlmo.laboratory.processes import processes
 from dlmo.trials import Trial
 
 _ATTEMPTS = 3
@@ -151,11 +151,8 @@ warnings.filterwarnings("ignore", message="A worker was restarted", category=Use
 @contextmanager
 def _executor(cores: int, scheduler: str | None) -> Iterator[Executor]:
     if scheduler is None:
-        pool = ProcessPoolExecutor(max_workers=cores, initializer=leave_with_parent)
-        try:
+        with processes(cores) as pool:
             yield pool
-        finally:
-            pool.shutdown(wait=False, kill_workers=True)
         return
     from dask.distributed import Client
 

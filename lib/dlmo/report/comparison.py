@@ -14,6 +14,7 @@ import pandas as pd
 from dlmo import paper, records, sources, techniques
 from dlmo.instruments import timing
 from dlmo.report import statistics, text
+from dlmo.report.printed import ZIPPED
 from dlmo.report.statistics import Interval, Word
 from dlmo.sources import Noted, Noting
 
@@ -107,6 +108,11 @@ class Row(Noted):
         """Whether there is at least one file of it, trained or not."""
         # Read past the note, as above.
         return not np.isnan(vars(self)["bytes"])
+
+    @property
+    def as_printed(self) -> float:
+        """Our size in bytes, counted as the paper counts: pruned files are zipped."""
+        return self.zipped_bytes if self.technique in ZIPPED else self.bytes
 
     @property
     def to_paper(self) -> float:

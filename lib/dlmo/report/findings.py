@@ -126,10 +126,11 @@ def _places(group: Iterable[Comparison], found: Overview) -> str:
         where = f"all {len(everywhere)} datasets" if len(everywhere) > 2 else "both datasets"
         spelled = where if whole else text.listing(map(title, datasets))
         networks.setdefault(spelled, []).append(title(network))
-    said = [f"{text.listing(names)} on {where}" for where, names in networks.items()]
-    if not any(" and " in part for part in said):
-        return text.listing(said)
-    return ", and ".join(filter(None, (", ".join(said[:-1]), said[-1])))
+    *first, last = [f"{text.listing(names)} on {where}" for where, names in networks.items()]
+    if not first:
+        return last
+    comma = "," if any(" and " in part for part in (*first, last)) else ""
+    return f"{', '.join(first)}{comma} and {last}"
 
 
 @cited
@@ -284,7 +285,7 @@ def apart(found: Overview, suspects: Collection[Mark] = ()) -> str:
         suspects: the printed cells that cannot be right.
     """
     away = [
-        (_printed_size(row) / row.printed.bytes - 1, one, row)
+        (row.as_printed / row.printed.bytes - 1, one, row)
         for one in found.measured
         for row in one.rows.values()
         if row.measured and row.printed is not None
@@ -310,10 +311,6 @@ def _misprinted(one: Comparison, row: Row, suspects: Collection[Mark]) -> str:
 
 NEAR = 0.05
 """How far apart two sizes may be and count as near."""
-
-
-def _printed_size(row: Row) -> float:
-    return row.zipped_bytes if row.technique in ("PRN", "PRQ") else row.bytes
 
 
 # Latency ----------------------------------------------------------------------------------------

@@ -20,6 +20,9 @@ Mark = tuple[int, str, str, str]
 """A printed cell: number of the table, dataset (in Table 14 the network), technique, and which of
 accuracy, size and latency."""
 
+ZIPPED = ("PRN", "PRQ")
+"""The techniques of which the paper prints zipped sizes."""
+
 
 def suspected(place: Place, kind: str, suspects: Collection[Mark]) -> bool:
     """Say whether a printed cell of a network is among some that cannot be right."""

@@ -242,7 +242,7 @@ def zeros(comparison: Comparison) -> str:
 def sizes_beside_paper(comparison: Comparison) -> str:
     """Say how far our files' sizes are from the paper's, its pruned ones compared as zipped."""
     apart = {
-        row.technique: _as_printed(row) / row.printed.bytes - 1
+        row.technique: row.as_printed / row.printed.bytes - 1
         for row in comparison.measured()
         if row.printed is not None
     }
@@ -253,10 +253,6 @@ def sizes_beside_paper(comparison: Comparison) -> str:
         f"Counted as the paper counts, our files' sizes differ from its by at most "
         f"{text.percent(abs(apart[worst]), 0)} ({worst})."
     )
-
-
-def _as_printed(row: Row) -> float:
-    return row.zipped_bytes if row.technique in ("PRN", "PRQ") else row.bytes
 
 
 # Latency and memory -----------------------------------------------------------------------------

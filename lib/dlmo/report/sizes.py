@@ -1,20 +1,18 @@
 """Why our files' sizes are not the printed ones: the same files, as older tools write them."""
 
-from collections.abc import Collection, Iterator
-
 import pandas as pd
 
-from dlmo import deployable
-from dlmo.deployable import Deployable
+from dlmo.deployable import Deployable, zipped
 from dlmo.instruments.rewriting import with_older_quantization
 from dlmo.report import text
+from dlmo.report.audit import suspects as suspected_cells
 from dlmo.report.cited import Table, cited
-from dlmo.report.comparison import Comparison
+from dlmo.report.comparison import Comparison, Row
 from dlmo.report.comparison_tables import title
 from dlmo.report.methods.files import Files
-from dlmo.report.overview import Overview
+from dlmo.report.overview import overview
 from dlmo.report.overview_tables import wide
-from dlmo.report.printed import Mark, suspected
+from dlmo.report.printed import ZIPPED, suspected
 
 NEAR = 0.02
 """How far apart two sizes may be and need no reason."""
@@ -22,61 +20,56 @@ NEAR = 0.02
 USUAL_LEVEL = 6
 """DEFLATE's level where a tool is told none; our records have the smallest, level 9."""
 
-_ZIPPED = ("PRN", "PRQ")
 _SAME_LAYOUT = {"BLQ": "PRQ"}
-"""A file that is as large as another one, byte for byte, since only its weights differ."""
+"""A file that is written like another one: only the numbers of its weights differ."""
 
 
 @cited
-def rewritten(found: Overview, rows: pd.DataFrame, suspects: Collection[Mark]) -> pd.DataFrame:
+def rewritten(rows: pd.DataFrame, profile: str) -> pd.DataFrame:
     """Return one row for each file that the paper prints a size of, but for what cannot be right.
 
-    Columns: network, dataset, technique, printed, ours, and older: bytes as the paper's tools would
-    have written the file; NaN where it is not kept.
+    Columns: network, dataset, technique, printed, ours (counted as the paper counts), and older:
+    bytes as the paper's tools would have written the file; NaN where it is not kept.
 
     Args:
-        found: every network and technique.
-        rows: of `records.select`, of the same profile.
-        suspects: the printed cells that cannot be right.
+        rows: of `records.select`, of that profile.
+        profile: the set of recipes.
     """
+    suspects = suspected_cells()
     made = [
-        line
-        for one in found.measured
-        for line in _lines(one, rows)
-        if not suspected((one.dataset, one.network, str(line["technique"])), "size", suspects)
+        {
+            "network": one.network,
+            "dataset": one.dataset,
+            "technique": name,
+            "printed": row.printed.bytes,
+            "ours": row.as_printed,
+            "older": _older_size(_file(rows, one, row), name),
+        }
+        for one in overview(rows, profile=profile).measured
+        for name, row in one.rows.items()
+        if row.measured
+        and row.printed is not None
+        and not suspected((one.dataset, one.network, name), "size", suspects)
     ]
     columns = ["network", "dataset", "technique", "printed", "ours", "older"]
     return pd.DataFrame(made, columns=columns)
 
 
-def _lines(one: Comparison, rows: pd.DataFrame) -> Iterator[dict[str, object]]:
-    mine = rows[(rows["network"] == one.network) & (rows["dataset"] == one.dataset)]
-    for name, row in one.rows.items():
-        if not row.measured or row.printed is None:
-            continue
-        file = _file(mine, name)
-        yield {
-            "network": one.network,
-            "dataset": one.dataset,
-            "technique": name,
-            "printed": row.printed.bytes,
-            "ours": row.zipped_bytes if name in _ZIPPED else row.bytes,
-            "older": float("nan") if file is None else _older_size(file, name in _ZIPPED),
-        }
-
-
-def _file(rows: pd.DataFrame, technique: str) -> Deployable | None:
-    """Return the first seed's file of a technique, or one of the same layout."""
-    files = Files(rows, 0)
-    kept = files.read(technique)
-    if kept is None and technique in _SAME_LAYOUT:
-        return files.read(_SAME_LAYOUT[technique])
+def _file(rows: pd.DataFrame, one: Comparison, row: Row) -> Deployable | None:
+    """Return the first seed's file of a technique, or one that is as large by its layout."""
+    files = Files(rows[(rows["network"] == one.network) & (rows["dataset"] == one.dataset)], 0)
+    kept = files.read(row.technique)
+    if kept is None and row.technique in _SAME_LAYOUT:
+        like = files.read(_SAME_LAYOUT[row.technique])
+        return like if like and like.bytes == row.bytes else None
     return kept
 
 
-def _older_size(file: Deployable, zipped: bool) -> int:
+def _older_size(file: Deployable | None, technique: str) -> float:
+    if file is None:
+        return float("nan")
     data = with_older_quantization(file)
-    return len(deployable.zipped(data, level=USUAL_LEVEL) if zipped else data)
+    return len(zipped(data, level=USUAL_LEVEL) if technique in ZIPPED else data)
 
 
 @cited
@@ -87,38 +80,41 @@ def sentence(lines: pd.DataFrame) -> str:
     kept = lines.dropna(subset=["older"])
     said = [
         f"Of {text.count(len(lines), 'file')} whose size the paper prints, "
-        f"{_near(lines, 'ours')} within {text.percent(NEAR, 0)} of it."
+        f"{_are(_near(lines, 'ours'))} within {text.percent(NEAR, 0)} of it."
     ]
     if len(kept):
         said.append(
-            f"Of the {text.number_word(len(kept))} that could be written again, "
-            f"{_near(kept, 'ours')} near it now, and {_near(kept, 'older')} if the tools of the "
-            "paper's time write them."
+            f"Of the {text.number_word(len(kept))} that are at hand, {_are(_near(kept, 'ours'))}, "
+            f"and {text.number_word(_near(kept, 'older'))} would be, had the tools of the paper's "
+            "time written them."
         )
         said.append(_left(kept))
-    return " ".join(said)
+    return " ".join(filter(None, said))
+
+
+def _are(number: int) -> str:
+    return f"{text.number_word(number)} {'is' if number == 1 else 'are'}"
 
 
 def _left(kept: pd.DataFrame) -> str:
     """Say which networks' files have another size even so, the one with the most of them first."""
     far = kept[_apart(kept, "older").abs() > NEAR]
     if far.empty:
-        return "None is left."
-    networks = far["network"].value_counts()
+        return ""
     named = (
-        f"{title(str(name))} ({text.number_word(number)})" for name, number in networks.items()
+        f"{text.number_word(number)} of {title(str(name))}"
+        for name, number in far["network"].value_counts().items()
     )
-    worst = float(_apart(far, "older").abs().max())
-    return f"The others are of {text.listing(named)}, by at most {text.percent(worst, 0)}."
+    worst = text.percent(float(_apart(far, "older").abs().max()), 0)
+    return f"That leaves {text.listing(named)}, by at most {worst}."
 
 
 def _apart(lines: pd.DataFrame, column: str) -> "pd.Series[float]":
     return lines[column].astype(float) / lines["printed"].astype(float) - 1
 
 
-def _near(lines: pd.DataFrame, column: str) -> str:
-    near = int((_apart(lines, column).abs() <= NEAR).sum())
-    return f"{text.number_word(near)} {'is' if near == 1 else 'are'}"
+def _near(lines: pd.DataFrame, column: str) -> int:
+    return int((_apart(lines, column).abs() <= NEAR).sum())
 
 
 @cited

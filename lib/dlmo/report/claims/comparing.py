@@ -12,12 +12,11 @@ from dlmo.report import statistics
 from dlmo.report.claims.evidence import Cell, Comparison, NotMeasuredError
 from dlmo.report.claims.registry import compares
 from dlmo.report.claims.source import Source
+from dlmo.report.printed import ZIPPED
 from dlmo.report.statistics import Compared, Interval
 from dlmo.report.text import MISSING
 
 ONE_PAIR = "one pair, which decides nothing"
-ZIPPED = ("PRN", "PRQ")
-"""The techniques of which the paper prints zipped sizes."""
 
 # Over seeds ---------------------------------------------------------------------------------------
 
