@@ -344,7 +344,9 @@ def test_an_interrupt_is_one_line_and_the_code_130(
 def test_workers_stop_at_an_interrupt_without_a_word(
     surroundings: dict[str, str], folders: Path, times: int
 ) -> None:
-    line = [str(DLMO), "measure", *SMOKE, "--no-cost", "--yes", "--seed", "7", "-p", "epochs=5000"]
+    # Another seed each time: what was begun before has its progress file already.
+    line = [str(DLMO), "measure", *SMOKE, "--no-cost", "--yes", "--seed", str(70 + times)]
+    line += ["-p", "epochs=5000"]
     # What a shell starts in the background ignores interrupts, and so would its children.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
